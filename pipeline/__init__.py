@@ -1,0 +1,1 @@
+"""Orchestration of the six stages: configuration, keys, the dag, the command line."""

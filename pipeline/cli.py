@@ -1,0 +1,166 @@
+"""The command line: one function per command, each of which says what it does and calls who does it."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from pipeline.config import PROJECT, Experiment, load
+from pipeline.console import StageLines, human_size, plan_table, show_results
+from pipeline.dag import STAGES
+from pipeline.runner import Runner, run_directly
+from stages.errors import DwfError, UsageError
+from stages.store.artifact import FOLDERS, artifact_path, read_latest
+
+app = typer.Typer(
+    name="dwf", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    help="Generate complete neural networks by flow matching over trained weights.",
+)  # fmt: skip
+
+File = Annotated[Path, typer.Argument(metavar="CONFIG", help="Configuration, e.g. conf/iris_mlp.yaml.")]
+Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override, e.g. fit.steps=500.")]
+Store = Annotated[Path | None, typer.Option("--store", help="Root of all artifacts (store_root in the file).")]
+Data = Annotated[Path | None, typer.Option("--data-root", help="Folder of the data sets (or DWF_DATA_ROOT).")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
+
+
+@app.callback()
+def _main(debug: Debug = False) -> None:
+    if debug:
+        os.environ["DWF_DEBUG"] = "1"
+
+
+def _load(config: Path, overrides: list[str] | None, store: Path | None, data: Path | None) -> Experiment:
+    return load(config, overrides or (), store, data)
+
+
+@app.command()
+def run(config: File, overrides: Set = None, store: Store = None, data_root: Data = None,
+        direct: Annotated[bool, typer.Option("--direct", help="Without Prefect.")] = False,
+        debug: Debug = False) -> None:  # fmt: skip
+    """Run the whole dag; stages whose artifacts are there are reused."""
+    _main(debug)
+    experiment = _load(config, overrides, store, data_root)
+    console = _console()
+    planned = Runner(experiment).plan()
+    with StageLines(console) as lines:
+        if all(step.ref for step in planned):  # nothing to do: no server, no torch
+            for step in planned:
+                assert step.ref
+                lines.done(step.stage, step.ref, reused=True)
+        elif direct:
+            _run_here(Runner(experiment, lines.watch), lines)
+        else:
+            from pipeline.server import run_with_prefect
+
+            run_with_prefect(config, overrides or [], store, data_root, experiment, lines)
+    console.print()
+    show_results(console, planned[-1].path)
+
+
+def _run_here(runner: Runner, lines: StageLines, last: str = "evaluate") -> None:
+    from stages.context import keep_freed_memory
+
+    keep_freed_memory()
+    run_directly(runner, lines.done, last)
+
+
+@app.command()
+def stage(name: Annotated[str, typer.Argument(metavar="STAGE", help=" | ".join(STAGES))], config: File,
+          overrides: Set = None, store: Store = None, data_root: Data = None,
+          only: Annotated[bool, typer.Option("--only", help="Fail if an earlier stage is missing.")] = False,
+          debug: Debug = False) -> None:  # fmt: skip
+    """Run one stage, and the missing ones before it, without a server."""
+    _main(debug)
+    _known(name)
+    runner = Runner(_load(config, overrides, store, data_root))
+    before = [step for step in runner.plan()[: STAGES.index(name)] if step.ref is None]
+    if only and before:
+        raise DwfError(f"{name} needs {before[0].stage}, which isn't there ({before[0].why}); run it, or drop --only")
+    with StageLines(_console()) as lines:
+        runner.watch = lines.watch
+        _run_here(runner, lines, name)
+
+
+@app.command()
+def plan(config: File, overrides: Set = None, store: Store = None, data_root: Data = None) -> None:
+    """Say per stage whether it would be reused or run, and why."""
+    _console().print(plan_table(Runner(_load(config, overrides, store, data_root)).plan()))
+
+
+@app.command()
+def show(
+    what: Annotated[str, typer.Argument(help="A stage (its latest artifact) or a path.")], store: Store = None
+) -> None:
+    """Print an artifact: lineage, parameters, the tree of arrays with chunks, codecs and statistics."""
+    from stages.store.inspect import describe
+
+    for line in describe(_artifact(what, store)):
+        typer.echo(line)
+
+
+@app.command()
+def verify(
+    what: Annotated[str, typer.Argument(help="A stage (its latest artifact) or a path.")], store: Store = None
+) -> None:
+    """Recompute every digest of an artifact; name what is flipped, truncated, missing or swapped."""
+    from stages.store.verify import require_sound
+
+    manifest = require_sound(_artifact(what, store))
+    size = human_size(sum(facts.size for facts in manifest.files.values()))
+    typer.echo(f"{manifest.stage} {manifest.key}: {len(manifest.files)} files, {size}, sound; digest {manifest.digest}")
+
+
+@app.command()
+def export(what: Annotated[str, typer.Argument(help="A sampled artifact, or `sample` for the latest.")],
+           folder: Annotated[Path, typer.Argument(help="Where the .safetensors files go.")], store: Store = None) -> None:  # fmt: skip
+    """Write each generated network as a .safetensors file that plain torch loads."""
+    from stages.store.export import export_networks
+
+    count = export_networks(_artifact(what, store), folder)
+    typer.echo(f"{count} networks written to {folder}")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of the configuration."""
+    typer.echo(json.dumps(Experiment.model_json_schema(), indent=2))
+
+
+@app.command()
+def up(store: Store = None, port: Annotated[int, typer.Option(help="Port of the local server.")] = 4200) -> None:
+    """Start (or find) a local Prefect server and serve the deployment dwf/full until interrupted."""
+    from pipeline.server import up as serve
+
+    serve(_root(store) / ".prefect", port, typer.echo)
+
+
+def _root(store: Path | None) -> Path:
+    return store.absolute() if store else PROJECT / "data"
+
+
+def _artifact(what: str, store: Path | None) -> Path:
+    """The artifact at a path, or the latest of a stage."""
+    if what not in FOLDERS:
+        path = Path(what)
+        if not path.exists():
+            raise UsageError(f"{what}: neither a path nor one of the stages {', '.join(STAGES)}")
+        return path.absolute()
+    entries = read_latest(_root(store), what)
+    if not entries:
+        raise DwfError(f"{what}: no artifact below {_root(store)}; run `dwf stage {what} CONFIG` first")
+    return artifact_path(_root(store), what, entries[-1][2])
+
+
+def _known(name: str) -> None:
+    if name not in STAGES:
+        raise UsageError(f"{name!r} is no stage; there are {', '.join(STAGES)}")
+
+
+def _console() -> Console:
+    width = None if os.isatty(1) else max(120, shutil.get_terminal_size().columns)
+    return Console(width=width, highlight=False)

@@ -1,0 +1,168 @@
+"""The configuration of one experiment: strict YAML, overrides, and errors that name the nearest valid key."""
+
+import difflib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, Field, PositiveInt, ValidationError
+
+from stages.errors import UsageError
+from stages.params.base import Params
+from stages.params.canonicalize import CanonicalizeParams
+from stages.params.evaluate import EvaluateParams
+from stages.params.fit import FitParams
+from stages.params.pack import PackParams
+from stages.params.sample import SampleParams
+from stages.params.zoo import ZooParams
+
+PROJECT = Path(__file__).resolve().parent.parent
+"""Where `conf/` and `data/` lie: relative paths in configurations mean this folder, wherever a command is run."""
+
+
+class Experiment(Params):
+    """One run of the dag. What stands above the stages changes where and how fast it runs, never the result's key."""
+
+    name: str = Field(default="", pattern=r"^[A-Za-z0-9_.-]*$")
+    """What listings and reports call it; the file's name by default."""
+    store_root: Path = Path("data")
+    """Folder of all artifacts."""
+    data_root: Path = Path("data/0_raw")
+    """Folder of the data sets, in torchvision's layout."""
+    device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    threads: PositiveInt = Field(default_factory=lambda: os.cpu_count() or 1)
+    """CPU threads in all; shards of the zoo share them."""
+    zoo: ZooParams
+    canonicalize: CanonicalizeParams = CanonicalizeParams()
+    pack: PackParams = PackParams()
+    fit: FitParams
+    sample: SampleParams
+    evaluate: EvaluateParams = EvaluateParams()
+
+    def params(self, stage: str) -> Params:
+        """The parameters of one stage."""
+        return getattr(self, stage)
+
+
+def load(file: Path, overrides: Iterable[str] = (), store: Path | None = None, data: Path | None = None) -> Experiment:
+    """Read and check a configuration; `overrides` are `key.path=value`, laid over the file.
+
+    Raises UsageError with one line for each thing that is wrong: file, key, value, what is allowed, nearest name.
+    """
+    path = _existing(file)
+    values = _read_yaml(path)
+    for text in overrides:
+        _override(values, text)
+    if (root := data or os.environ.get("DWF_DATA_ROOT")) is not None:
+        values["data_root"] = str(Path(root).absolute())
+    if store is not None:
+        values["store_root"] = str(store.absolute())
+    values.setdefault("name", path.stem)
+    try:
+        experiment = Experiment.model_validate(values)
+    except ValidationError as error:
+        raise UsageError("\n".join(f"{file}: {line}" for line in _explain(error))) from None
+    resolved = {name: PROJECT / getattr(experiment, name) for name in ("store_root", "data_root")}
+    return experiment.model_copy(update=resolved)
+
+
+def _existing(file: Path) -> Path:
+    """The file as named, or below the project."""
+    for path in (file, PROJECT / file):
+        if path.is_file():
+            return path
+    known = sorted(str(p.relative_to(PROJECT)) for p in (PROJECT / "conf").glob("*.yaml"))
+    raise UsageError(f"{file}: no such configuration{_nearest(str(file), known)}; there are {', '.join(known)}")
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML in which a key given twice is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        if twice := [key for i, key in enumerate(keys) if key in keys[:i]]:
+            raise yaml.constructor.ConstructorError(None, None, f"key {twice[0]!r} is given twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.load(path.read_text(), _StrictLoader)  # noqa: S506 - a SafeLoader, stricter
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise UsageError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict):
+        raise UsageError(f"{path}: expected sections such as zoo: and fit:, found {type(values).__name__}")
+    return values
+
+
+def _override(values: dict[str, Any], text: str) -> None:
+    """Lay one `fit.steps=500` over the values; the right side is YAML."""
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise UsageError(f"--set {text!r}: expected key.path=value, e.g. fit.steps=500")
+    *sections, last = key.strip().split(".")
+    for section in sections:
+        inner = values.setdefault(section, {})
+        if not isinstance(inner, dict):
+            raise UsageError(f"--set {text!r}: {section!r} is a value ({inner!r}), not a section")
+        values = inner
+    try:
+        values[last] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise UsageError(f"--set {text!r}: the value isn't readable as YAML") from error
+
+
+def _explain(error: ValidationError) -> Iterator[str]:
+    for problem in error.errors():
+        loc = problem["loc"]
+        key = ".".join(str(part) for part in loc)
+        if problem["type"] == "extra_forbidden":
+            allowed = sorted(_fields(Experiment, loc[:-1]))
+            near = _nearest(str(loc[-1]), allowed)
+            yield f"{key}: unknown key (value {problem['input']!r}){near}; allowed here: {', '.join(allowed)}"
+        elif problem["type"] == "missing":
+            yield f"{key}: required, but missing"
+        elif problem["type"] == "value_error":
+            yield f"{key}: {problem['msg'].removeprefix('Value error, ')}"
+        else:
+            yield f"{key}: {problem['msg'][:1].lower()}{problem['msg'][1:]}, found {problem['input']!r}"
+
+
+def _nearest(word: str, words: list[str]) -> str:
+    close = difflib.get_close_matches(word, words, 1, 0.5)
+    return f", did you mean {close[0]!r}?" if close else ""
+
+
+def _fields(model: type[BaseModel], loc: tuple[int | str, ...]) -> set[str]:
+    """Names allowed in the section that an error's location points into."""
+    models = [model]
+    for part in loc:
+        inner = [
+            m
+            for outer in models
+            if part in outer.model_fields
+            for m in _models(outer.model_fields[str(part)].annotation)
+        ]
+        models = inner or [m for m in models if _kind(m) == part] or models
+    return {name for m in models for name in m.model_fields}
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """The models inside a field's annotation."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    inner = get_args(annotation)[:1] if get_origin(annotation) is Annotated else get_args(annotation)
+    return [m for a in inner for m in _models(a)]
+
+
+def _kind(model: type[BaseModel]) -> Any:
+    field = model.model_fields.get("kind")
+    return field.default if field else None
+
+
+def flat_overrides(overrides: Mapping[str, Any]) -> list[str]:
+    """`{"fit.steps": 500}` as `["fit.steps=500"]`."""
+    return [f"{key}={json.dumps(value)}" for key, value in overrides.items()]  # JSON is YAML

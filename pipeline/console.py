@@ -1,0 +1,103 @@
+"""What a person sees while the dag runs: a live line per stage, the final table, the plan."""
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from pipeline.runner import Planned
+from stages.store.artifact import read_manifest
+from stages.store.refs import Ref
+
+PAUSE = 10.0
+"""Seconds between progress lines where there is no terminal to redraw."""
+
+
+class StageLines:
+    """One line per stage, redrawn on a terminal and printed now and then elsewhere."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.progress = Progress(
+            TextColumn("{task.description:<12}"), BarColumn(24), TextColumn("{task.percentage:>3.0f} %"),
+            TimeElapsedColumn(), TextColumn("{task.fields[note]}"), console=console, disable=not console.is_terminal,
+        )  # fmt: skip
+        self.tasks: dict[str, TaskID] = {}
+        self.told = time.monotonic()
+
+    def __enter__(self) -> "StageLines":
+        self.progress.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.progress.stop()
+
+    def watch(self, stage: str, share: float, note: str) -> None:
+        """Show how far a stage is."""
+        self.progress.update(self._task(stage), completed=share, note=note)
+        if not self.console.is_terminal and time.monotonic() - self.told > PAUSE:
+            self.told = time.monotonic()
+            self.console.print(f"{stage:<12} {share:>4.0%}  {note}")
+
+    def done(self, stage: str, ref: Ref, reused: bool) -> None:
+        """Show that a stage is finished."""
+        words = f"reused {ref.key}" if reused else f"done {ref.key} in {read_manifest(ref.path).seconds:.1f} s"
+        self.progress.update(self._task(stage), completed=1, note=words)
+        self.progress.stop_task(self._task(stage))
+        if not self.console.is_terminal:
+            self.console.print(f"{stage:<12} {words}")
+
+    def _task(self, stage: str) -> TaskID:
+        if stage not in self.tasks:
+            self.tasks[stage] = self.progress.add_task(stage, total=1, note="")
+        return self.tasks[stage]
+
+
+def plan_table(planned: Sequence[Planned]) -> Table:
+    """Per stage its key, what would happen and why, where it lies, and its size."""
+    table = Table("stage", "key", "", "why", "where", "size", box=None, pad_edge=False)
+    for step in planned:
+        verb = "reuse" if step.ref else "run"
+        size = human_size(sum(f.stat().st_size for f in step.path.rglob("*") if f.is_file())) if step.ref else ""
+        table.add_row(step.stage, step.key, verb, "" if step.ref else step.why, str(step.path.parent), size)
+    return table
+
+
+def human_size(size: float) -> str:
+    """Bytes as people read them."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+def results_table(figures: dict[str, Any]) -> Table:
+    """Members, held-out members, generated networks and baselines, side by side."""
+    table = Table(
+        "", "networks", "accuracy", "min", "max IoU", "distance/tau", "N&P@1", "ensemble", box=None, pad_edge=False
+    )
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, s in figures["sets"].items():
+        a = s["accuracy"]
+        table.add_row(
+            name, str(s["networks"]), f"{100 * a['mean']:.2f} ± {100 * a['std']:.2f}", f"{100 * a['min']:.2f}",
+            f"{s['max_iou']['mean']:.2f}", f"{s['distance_in_tau']:.2f}",
+            f"{s['novel_and_performant'].get('1.0', float('nan')):.2f}", f"{100 * s['ensemble_accuracy']:.2f}",
+            style="bold" if s["role"] == "generated" else None,
+        )  # fmt: skip
+    return table
+
+
+def show_results(console: Console, report: Path) -> None:
+    """The table, the verdict and where the report is."""
+    figures = json.loads((report / "figures.json").read_text())
+    console.print(results_table(figures))
+    console.print(f"\n{figures['verdict']['text']}")
+    console.print(f"Report: {report / 'report.html'}", soft_wrap=True)

@@ -1,0 +1,251 @@
+"""How one stage is planned and run: reuse by key, resume, lock, publish."""
+
+import errno
+import importlib
+import platform
+import resource
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from pipeline.config import Experiment
+from pipeline.dag import dag
+from pipeline.keys import differences, key_of, sources
+from stages.errors import DwfError, Interrupted, NotComplete
+from stages.store.artifact import (
+    artifact_path,
+    building,
+    find,
+    note_latest,
+    now,
+    publish,
+    read_latest,
+    read_manifest,
+    work_path,
+)
+from stages.store.files import FORMAT_VERSION
+from stages.store.refs import Ref
+
+UNITS = {"zoo": ("shards", "train_shard")}
+"""Stages that consist of units which may run side by side: the functions that list them and that do one."""
+LIBRARIES = ("torch", "zarr", "numpy", "scipy", "pydantic", "dwf")
+
+Watch = Callable[[str, float, str], None]
+"""Told the stage, the share done in [0, 1] and a few words."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What would happen to one stage."""
+
+    stage: str
+    key: str
+    path: Path
+    ref: Ref | None
+    why: str
+
+
+@dataclass
+class Runner:
+    """Runs the stages of one experiment below one store root."""
+
+    experiment: Experiment
+    watch: Watch = lambda stage, share, note: None
+    stop: threading.Event = field(default_factory=threading.Event)
+    """Set it and every stage ends at its next sign of progress, keeping its finished units."""
+
+    @property
+    def root(self) -> Path:
+        """Folder of all artifacts."""
+        return self.experiment.store_root
+
+    def key(self, stage: str, upstream: Mapping[str, Any]) -> str:
+        """The key of a stage given what it needs, planned or done."""
+        return key_of(stage, self.experiment.params(stage), {name: up.key for name, up in upstream.items()})
+
+    def plan(self) -> list[Planned]:
+        """Every stage in order, with its key and why it would run."""
+        found: list[Planned] = []
+
+        def call(stage: str, /, **upstream: Planned) -> Planned:
+            key = self.key(stage, upstream)
+            ref, why = self._state(stage, key, upstream)
+            found.append(Planned(stage, key, artifact_path(self.root, stage, key), ref, why))
+            return found[-1]
+
+        dag(call)
+        return found
+
+    def _state(self, stage: str, key: str, upstream: Mapping[str, Planned]) -> tuple[Ref | None, str]:
+        try:
+            if ref := find(self.root, stage, key):
+                return ref, "reused"
+        except NotComplete as error:
+            return None, str(error)
+        return None, self._why(stage, key, upstream)
+
+    def _why(self, stage: str, key: str, upstream: Mapping[str, Planned]) -> str:
+        """Why a stage has to run, by comparison with this experiment's last artifact of it."""
+        before = {name: old for _, name, old in read_latest(self.root, stage)}.get(self.experiment.name)
+        if work_path(self.root, stage, key).exists():
+            return "half done: goes on where it stopped"
+        if before is None:
+            return "never run"
+        if before == key:
+            return "artifact gone"
+        try:
+            old = read_manifest(artifact_path(self.root, stage, before))
+        except NotComplete:
+            return "something changed since the last run, whose artifact is gone"
+        reasons = []
+        if changed := list(differences(old.params, self.experiment.params(stage).model_dump(mode="json"))):
+            reasons.append("new params: " + ", ".join(changed))
+        if changed := [name for name, up in upstream.items() if old.upstream.get(name) != up.key]:
+            reasons.append("upstream changed: " + ", ".join(changed))
+        if changed := [line.split()[0] for line in differences(old.code, sources(stage))]:
+            reasons.append("code changed: " + ", ".join(changed))
+        return "; ".join(reasons) or "format changed"
+
+    def run(self, stage: str, upstream: Mapping[str, Ref]) -> tuple[Ref, bool]:
+        """The stage's artifact and whether it was there already.
+
+        Raises DwfError subclasses of the stage, or one naming the folder that can't be written to.
+        """
+        key = self.key(stage, upstream)
+        ref = self._found(stage, key)
+        if ref is not None:
+            return ref, True
+        with building(self.root, stage, key, lambda: self.watch(stage, 0, "waiting for another run")) as work:
+            ref = self._found(stage, key)
+            if ref is None:
+                return self._build(stage, key, upstream, work), False
+        return ref, True
+
+    def _found(self, stage: str, key: str) -> Ref | None:
+        ref = find(self.root, stage, key)
+        if ref is not None:
+            note_latest(self.root, stage, self.experiment.name, key)
+            shutil.rmtree(work_path(self.root, stage, key), ignore_errors=True)
+        return ref
+
+    def _build(self, stage: str, key: str, upstream: Mapping[str, Ref], work: Path) -> Ref:
+        function = getattr(importlib.import_module(f"stages.{stage}"), stage)
+        params = self.experiment.params(stage)
+        started = time.monotonic()
+        with _explained(work):
+            work.mkdir(parents=True, exist_ok=True)
+            summary = function(*upstream.values(), params, self.context(stage, work, self.experiment.threads))
+            final = artifact_path(self.root, stage, key)
+            manifest = publish(work, final, {
+                "format_version": FORMAT_VERSION, "stage": stage, "key": key, "experiment": self.experiment.name,
+                "params": params.model_dump(mode="json"), "upstream": {name: up.key for name, up in upstream.items()},
+                "code": sources(stage), "versions": _versions(), "created": now(),
+                "seconds": round(time.monotonic() - started, 3), "device": _device_name(self.experiment.device),
+                "threads": self.experiment.threads, "peak_memory_mb": _peak_memory_mb(), "summary": summary,
+            })  # fmt: skip
+            note_latest(self.root, stage, self.experiment.name, key)
+        return Ref(stage=stage, key=key, path=final, digest=manifest.digest)
+
+    def units(self, stage: str, upstream: Mapping[str, Ref]) -> Sequence[Any]:
+        """The units of work of a stage that isn't done yet; none for a stage that has no units."""
+        if stage not in UNITS or find(self.root, stage, self.key(stage, upstream)):
+            return []
+        module = importlib.import_module(f"stages.{stage}")
+        return getattr(module, UNITS[stage][0])(self.experiment.params(stage))
+
+    def run_unit(self, stage: str, unit: Any, total: int, upstream: Mapping[str, Ref]) -> bool:
+        """Do one of `total` units, unless it's done; False if it was. Two runs never do the same one."""
+        key = self.key(stage, upstream)
+        work = work_path(self.root, stage, key)
+        do = getattr(importlib.import_module(f"stages.{stage}"), UNITS[stage][1])
+        with _explained(work):
+            work.mkdir(parents=True, exist_ok=True)
+            with FileLock(work.with_name(f"{key}.{unit.index}.lock")):
+                if find(self.root, stage, key):
+                    return False
+                threads = max(1, self.experiment.threads // total)
+                return do(self.experiment.params(stage), unit, self.context(stage, work, threads))
+
+    def run_units(self, stage: str, upstream: Mapping[str, Ref]) -> None:
+        """Do all units of a stage side by side, as many at once as there are threads."""
+        units = self.units(stage, upstream)
+        if len(units) < 2:
+            return
+        with ThreadPoolExecutor(self.experiment.threads) as pool:
+            futures = [pool.submit(self.run_unit, stage, unit, len(units), upstream) for unit in units]
+            try:
+                for future in as_completed(futures):
+                    future.result()
+            except BaseException:
+                self.stop.set()
+                pool.shutdown(cancel_futures=True)
+                raise
+
+    def context(self, stage: str, work: Path, threads: int) -> Any:
+        """What the stage runs on."""
+        from stages.context import Context, pick_device
+
+        def progress(share: float, note: str) -> None:
+            if self.stop.is_set():
+                raise Interrupted("stopped; finished work is kept, run the same command to go on")
+            self.watch(stage, share, note)
+
+        device = pick_device(self.experiment.device)
+        return Context(work, self.experiment.data_root, device, threads, progress)
+
+
+def run_directly(runner: Runner, done: Callable[[str, Ref, bool], None], last: str = "evaluate") -> Ref:
+    """The dag in this process, without Prefect, up to the stage `last`; `done(stage, ref, reused)` hears of each."""
+    refs: dict[str, Ref] = {}
+
+    def call(stage: str, /, **upstream: Ref) -> Ref:
+        if last in refs:  # beyond what was asked for
+            return refs[last]
+        runner.run_units(stage, upstream)
+        refs[stage], reused = runner.run(stage, upstream)
+        done(stage, refs[stage], reused)
+        return refs[stage]
+
+    return dag(call)
+
+
+@contextmanager
+def _explained(work: Path) -> Iterator[None]:
+    """Turn a full or read-only disk into one clear line."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EDQUOT):
+            raise
+        raise DwfError(
+            f"{error.filename or work}: can't write here ({error.strerror}); free space there or choose another root "
+            "with --store, then run the same command: finished work is kept"
+        ) from error
+
+
+def _versions() -> dict[str, str]:
+    return {"python": platform.python_version()} | {name: metadata.version(name) for name in LIBRARIES}
+
+
+def _device_name(name: str) -> str:
+    """What the stage ran on, in words."""
+    import torch
+
+    from stages.context import pick_device
+
+    device = pick_device(name)
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
+
+
+def _peak_memory_mb() -> float:
+    """The process's largest resident size so far."""
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)

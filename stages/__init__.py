@@ -1,0 +1,1 @@
+"""The six stages as plain functions: zoo, canonicalize, pack, fit, sample, evaluate."""

@@ -1,0 +1,50 @@
+"""The canonical forms that canonicalize found."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from stages.store.arrays import Named, arrays_of, open_group, read
+from stages.store.layout import Layout
+from stages.symmetry.table import Symmetry
+
+ALIGNMENT = "alignment.zarr"
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Per group, permutations [networks, size] and, where units were rescaled, scales [networks, size]."""
+
+    permutations: dict[str, Tensor]
+    scales: dict[str, Tensor]
+
+    def apply(self, symmetry: Symmetry, index: int, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The canonical form of network `index`: rescaled, then relabelled."""
+        if self.scales:
+            weights = symmetry.rescale({group: s[index] for group, s in self.scales.items()}, weights)
+        return symmetry.act({group: p[index] for group, p in self.permutations.items()}, weights)
+
+    def canonical(self, symmetry: Symmetry, layout: Layout, rows: Tensor, start: int) -> Tensor:
+        """Networks `start`, `start + 1`, ... as rows in canonical form."""
+        moved = [self.apply(symmetry, i, layout.unflatten(row)) for i, row in enumerate(rows, start)]
+        return torch.stack([layout.flatten(weights) for weights in moved])
+
+    def arrays(self) -> dict[str, Named]:
+        """As they are stored."""
+        stored = {f"permutations/{g}": Named(("network", g), p.int().numpy()) for g, p in self.permutations.items()}
+        return stored | {f"scales/{g}": Named(("network", g), s.numpy()) for g, s in self.scales.items()}
+
+
+def read_alignment(path: Path) -> Alignment:
+    """The permutations and scales in an alignment store."""
+    group = open_group(path)
+    found: dict[str, dict[str, Tensor]] = {"permutations": {}, "scales": {}}
+    for array, _ in arrays_of(group):
+        kind, _, name = array.partition("/")
+        if kind in found:
+            values = torch.from_numpy(read(group, array))
+            found[kind][name] = values.long() if kind == "permutations" else values
+    return Alignment(found["permutations"], found["scales"])

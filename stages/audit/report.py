@@ -1,0 +1,167 @@
+"""The page that shows an evaluation's figures: one self-contained file, without scripts and without the network."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from stages.audit.plots import INK, SECTIONS, dig, look, sets
+
+NONE = "–"
+"""Stands where a figure wasn't measured."""
+QUESTIONS = {"accurate": "Accurate", "new": "New", "better_than_baselines": "Better than the baselines"}
+ROLES = ("members", "held-out", "generated", "baseline")
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the main table: its heading, what it means, and a set's entry in it."""
+
+    heading: str
+    meaning: str
+    cell: Callable[[dict[str, Any]], str]
+
+
+def write_report(path: Path, figures: dict[str, Any], about: dict[str, Any]) -> None:
+    """Write the page; what `figures` and `about` lack is left out, and equal arguments give equal bytes."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = environment.get_template("report.html.jinja").render(
+        title=about.get("experiment") or figures.get("dataset") or "Report",
+        subtitle=_subtitle(figures, about),
+        verdict=dig(figures, "verdict", "text"),
+        badges=_badges(figures),
+        columns=COLUMNS,
+        groups=_groups(figures),
+        scale=_scale(figures),
+        sections=_sections(figures),
+        lineage=[_stage(entry) for entry in about.get("lineage") or []],
+        facts={title: _facts(about.get(title.lower())) for title in ("Hardware", "Versions")},
+        config=about.get("config"),
+    )
+    path.write_text(page, encoding="utf-8")
+
+
+def _subtitle(figures: dict[str, Any], about: dict[str, Any]) -> list[str]:
+    """What was generated, from what, and when."""
+    parameters, examples = figures.get("parameters"), figures.get("test_examples")
+    created = about.get("created")
+    found = (
+        _network(figures.get("network") or {}),
+        f"{parameters:,.0f} parameters" if parameters is not None else "",
+        f"{figures['dataset']}" if figures.get("dataset") else "",
+        f"{examples:,.0f} test examples" if examples is not None else "",
+        str(created).replace("T", " ").replace("Z", " UTC") if created else "",
+    )
+    return [part for part in found if part]
+
+
+def _network(network: dict[str, Any]) -> str:
+    widths = "–".join(str(width) for width in network.get("widths") or [])
+    return f"{network.get('kind') or ''} {widths}".strip()
+
+
+def _badges(figures: dict[str, Any]) -> list[dict[str, str]]:
+    """The three questions with an answer each; null is its own answer."""
+    answers = {True: "yes", False: "no", None: "not measured"}
+    return [{"question": q, "answer": answers[dig(figures, "verdict", key)]} for key, q in QUESTIONS.items()]
+
+
+def _groups(figures: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
+    """The main table's rows by role."""
+    rows: dict[str, list[dict[str, Any]]] = {role: [] for role in ROLES}
+    for name, entry in sets(figures).items():
+        colour = look(entry).colour.replace(INK, "currentColor")
+        row = {"name": name, "colour": colour, "cells": [column.cell(entry) for column in COLUMNS]}
+        rows.setdefault(entry.get("role") or "baseline", []).append(row)
+    return [(role, group) for role, group in rows.items() if group]
+
+
+def _scale(figures: dict[str, Any]) -> str:
+    """What the bar and τ are in this evaluation."""
+    bar, tau = figures.get("bar"), figures.get("tau")
+    found = (
+        f"The accuracy bar is {100 * bar:.2f} %, which 95 % of the members reach." if bar is not None else "",
+        f"τ is {tau:.4g}, the median L2 distance of a member to the nearest other one." if tau is not None else "",
+    )
+    return " ".join(part for part in found if part)
+
+
+def _sections(figures: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
+    """The plots that can be drawn, under their headings; a heading without plots is left out."""
+    drawn = []
+    for heading, plots in SECTIONS:
+        shown = [{"plot": plot, "svg": svg} for plot in plots if (svg := plot(figures))]
+        if shown:
+            drawn.append((heading, shown))
+    return drawn
+
+
+def _stage(entry: dict[str, Any]) -> dict[str, str]:
+    """A row of the lineage table."""
+    return {
+        "stage": str(entry.get("stage") or NONE),
+        "key": str(entry.get("key") or NONE),
+        "seconds": _number(entry.get("seconds"), 1),
+        "reused": {True: "reused", False: "ran", None: NONE}[entry.get("reused")],
+        "summary": ", ".join(f"{k} {v}" for k, v in _facts(entry.get("summary")).items()),
+    }
+
+
+def _facts(source: dict[str, Any] | None) -> dict[str, str]:
+    """Single values of a mapping as words; nested ones don't fit a line and are left out."""
+    single = {k: v for k, v in (source or {}).items() if v is not None and not isinstance(v, dict | list | tuple)}
+    return {k.replace("_", " "): f"{v:.4g}" if isinstance(v, float) else str(v) for k, v in single.items()}
+
+
+def _number(value: float | int | None, places: int) -> str:
+    return NONE if value is None else f"{value:,.{places}f}"
+
+
+def _share(value: float | int | None, places: int) -> str:
+    return NONE if value is None else f"{100 * value:.{places}f}"
+
+
+def _accuracy(entry: dict[str, Any]) -> str:
+    """Mean ± standard deviation in per cent; a set of one has no spread to tell."""
+    mean, std = dig(entry, "accuracy", "mean"), dig(entry, "accuracy", "std")
+    return _share(mean, 2) if std is None or entry.get("networks") == 1 else f"{_share(mean, 2)} ± {_share(std, 2)}"
+
+
+def _distance(entry: dict[str, Any]) -> str:
+    """Two decimals, or what remains significant of a distance that these would hide."""
+    value = entry.get("distance_in_tau")
+    return f"{value:.1g}" if value is not None and 0 < value < 0.01 else _number(value, 2)
+
+
+COLUMNS = (
+    Column("Networks", "how many there are in the set", lambda e: _number(e.get("networks"), 0)),
+    Column("Accuracy, %", "of the networks on the test examples, mean ± standard deviation", _accuracy),
+    Column("Lowest, %", "accuracy of the set's worst network", lambda e: _share(dig(e, "accuracy", "min"), 2)),
+    Column(
+        "Max-IoU",
+        "largest overlap of a network's mistakes with those of one member, mean; 1 is a copy",
+        lambda e: _number(dig(e, "max_iou", "mean"), 2),
+    ),
+    Column("Distance, τ", "to the nearest member, median; 1 τ is what it is for a member itself", _distance),
+    Column(
+        "N&P, %",
+        "novel and performant: above the accuracy bar and farther than 1 τ from every member",
+        lambda e: _share(dig(e, "novel_and_performant", "1.0"), 0),
+    ),
+    Column(
+        "Nearest",
+        "how many different members are the nearest one to some network of the set",
+        lambda e: _number(e.get("nearest_members_hit"), 0),
+    ),
+    Column(
+        "Ensemble, %", "accuracy of the set's averaged predictions", lambda e: _share(e.get("ensemble_accuracy"), 2)
+    ),
+)

@@ -1,0 +1,256 @@
+"""Stage 6: are the generated networks as good as trained ones, and are they new?"""
+
+import csv
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import yaml
+from torch import Tensor, nn
+
+from stages.artifacts.alignment import ALIGNMENT
+from stages.artifacts.fitted import CURVES
+from stages.artifacts.members import is_train, network_of, open_weights
+from stages.audit import baselines, novelty, pictures
+from stages.audit.figures import Subject, Yardstick, measure, per_network
+from stages.audit.performance import accuracy, wrong
+from stages.audit.report import write_report
+from stages.audit.verdict import verdict
+from stages.context import Context, torch_threads
+from stages.datasets import Test, load_test
+from stages.errors import NotComplete
+from stages.flow.codes import Codes, effective_rank, principal_codes
+from stages.nets.initialise import initialise
+from stages.nets.registry import build, symmetry_of
+from stages.nets.stacked import outputs
+from stages.params.evaluate import EvaluateParams
+from stages.seeds import generator
+from stages.store.arrays import Named, open_group, read, write_arrays
+from stages.store.artifact import now, read_manifest
+from stages.store.files import write_json
+from stages.store.refs import Ref
+from stages.store.weights import Weights
+from stages.symmetry.rebasin import match
+
+SCHEMA = 1
+POINTS = 200
+"""Networks per set whose own figures go into figures.json, for plots; figures.zarr has all."""
+
+
+def evaluate(zoo: Ref, canonical: Ref, packed: Ref, fitted: Ref, sampled: Ref, params: EvaluateParams,
+             ctx: Context) -> dict[str, Any]:  # fmt: skip
+    """Measure members, held-out members, generated networks and baselines alike, on the test data.
+
+    Each set is a unit that survives a kill. Writes figures.json, figures.zarr and report.html. Raises DataMissing.
+    """
+    with torch_threads(ctx.threads):
+        audit = _Audit(open_weights(packed), open_weights(sampled), canonical.path, params, ctx)
+        measured = dict(audit.measured())
+        figures = audit.figures(measured) | {"curves": _curves(fitted.path), "alignment": _alignment(canonical.path)}
+    write_json(ctx.out / "figures.json", figures)
+    write_arrays(ctx.out / "figures.zarr", "figures", _arrays(measured), {"tau": audit.yardstick.tau})
+    about = _about(
+        {"zoo": zoo, "canonicalize": canonical, "pack": packed, "fit": fitted, "sample": sampled}, params, ctx
+    )
+    write_report(ctx.out / "report.html", figures, about)
+    for unit in (ctx.out / "sets").iterdir():
+        unit.unlink()
+    (ctx.out / "sets").rmdir()
+    return {"verdict": figures["verdict"]["text"], "accuracy": figures["sets"]["generated"]["accuracy"]["mean"]}
+
+
+class _Set(NamedTuple):
+    """One set of networks to be measured, its rows made when they are needed."""
+
+    name: str
+    role: str
+    family: str | None
+    rows: Callable[[], Tensor]
+
+
+@dataclass(frozen=True)
+class _Audit:
+    packed: Weights
+    sampled: Weights
+    canonical: Path
+    params: EvaluateParams
+    ctx: Context
+
+    @cached_property
+    def module(self) -> nn.Module:
+        return build(network_of(self.packed)).to(self.ctx.device)
+
+    @cached_property
+    def test(self) -> Test:
+        return load_test(self.packed.attrs["dataset"], self.ctx.data_root)
+
+    @cached_property
+    def members(self) -> Tensor:
+        return self.packed.rows()[is_train(self.packed)]
+
+    @cached_property
+    def mean(self) -> Tensor:
+        return torch.from_numpy(self.packed.facts("pca/mean"))
+
+    @cached_property
+    def codes(self) -> Codes:
+        fits = is_train(self.packed)
+        return principal_codes(torch.from_numpy(self.packed.facts("pca/gram"))[fits][:, fits], None, whiten=True)
+
+    def encode(self, rows: Tensor) -> Tensor:
+        return self.codes.encode((rows - self.mean) @ (self.members - self.mean).T)
+
+    def decode(self, codes: Tensor) -> Tensor:
+        return self.mean + self.codes.mixture(codes).float() @ (self.members - self.mean)
+
+    def logits(self, rows: Tensor) -> Tensor:
+        inputs = self.test.inputs.to(self.ctx.device)
+        return outputs(self.module, self.packed.layout, rows.to(self.ctx.device), inputs).cpu()
+
+    @cached_property
+    def yardstick(self) -> Yardstick:
+        """The members' own figures set the bars: a low quantile of their accuracy, and tau."""
+        mistakes = wrong(self.logits(self.members), self.test.targets)
+        bar = float(torch.quantile(accuracy(mistakes), self.params.bar_quantile))
+        tau = float(novelty.nearest(self.members, self.members, themselves=True)[0].median())
+        return Yardstick(self.test.targets, self.members, mistakes, self.encode, bar, tau, self.params.margins)
+
+    def sets(self) -> list[_Set]:
+        """Everything that is measured, in the order of the report."""
+        heldout = ~is_train(self.packed)
+        return [
+            _Set("members", "members", None, lambda: self.members),
+            _Set("held-out", "held-out", None, lambda: self.packed.rows()[heldout]),
+            _Set("generated", "generated", None, self.sampled.rows),
+            *self._baselines(),
+        ]
+
+    def _baselines(self) -> Iterator[_Set]:
+        p, n = self.params, self.params.baseline
+
+        def draw(name: str) -> torch.Generator:
+            return generator(p.seed, "baseline", name)
+
+        for level in p.noise:
+            name = f"noise {level:g}"
+            yield _Set(
+                name,
+                "baseline",
+                "noise",
+                lambda v=level, k=name: baselines.noise(self.members, self._spread(), v, n, draw(k)),
+            )
+        for share in p.interpolation:
+            name = f"interpolation {share:g}"
+            yield _Set(
+                name,
+                "baseline",
+                "interpolation",
+                lambda v=share, k=name: baselines.interpolation(self.members, v, n, draw(k)),
+            )
+        for size in (k for k in p.soup if k <= len(self.members)):
+            name = f"soup {size}"
+            yield _Set(name, "baseline", "soup", lambda v=size, k=name: baselines.soup(self.members, v, n, draw(k)))
+        yield _Set("gaussian null", "baseline", "gaussian",
+                   lambda: baselines.gaussian(self.encode(self.members), self.decode, n, draw("gaussian")))  # fmt: skip
+        yield _Set("retrieval", "baseline", "retrieval", lambda: baselines.retrieval(self.sampled.rows(), self.members))
+        yield _Set("fresh", "baseline", "fresh", lambda: self._fresh(n))
+
+    def _spread(self) -> Tensor:
+        """The standard deviation of each tensor's values, for every parameter in it."""
+        stds = torch.from_numpy(self.packed.facts("layout/std")).float()
+        return stds.repeat_interleave(torch.tensor([slot.size for slot in self.packed.layout.slots]))
+
+    def _fresh(self, count: int) -> Tensor:
+        """Newly initialised networks, aligned to the zoo's reference as the members were."""
+        layout, symmetry = self.packed.layout, symmetry_of(network_of(self.packed))
+        reference = layout.unflatten(torch.from_numpy(read(open_group(self.canonical / ALIGNMENT), "reference")))
+        rows = []
+        for i in range(count):
+            state = initialise(
+                build(network_of(self.packed)), "kaiming_uniform", generator(self.params.seed, "fresh", i)
+            )
+            found = match(symmetry, reference, state, generator(self.params.seed, "fresh order", i))
+            rows.append(layout.flatten(symmetry.act(found.permutations, state)))
+        return torch.stack(rows)
+
+    def measured(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Each set's figures and its networks' own; sets measured before a kill are read."""
+        folder = self.ctx.out / "sets"
+        folder.mkdir(exist_ok=True)
+        sets = self.sets()
+        for i, one in enumerate(sets):
+            path = folder / f"{one.name.replace(' ', '-')}.json"
+            self.ctx.progress(i / len(sets), one.name)
+            if not path.exists():
+                rows = one.rows()
+                subject = Subject(one.role, one.family, rows, self.logits(rows), self.yardstick)
+                write_json(path, {"figures": measure(subject), "networks": per_network(subject)})
+            yield one.name, json.loads(path.read_text())
+
+    def figures(self, measured: dict[str, dict[str, Any]]) -> dict[str, Any]:
+        """What figures.json says, apart from what other stages recorded."""
+        sets = {name: unit["figures"] | {"points": _first(unit["networks"])} for name, unit in measured.items()}
+        variance = torch.from_numpy(self.packed.facts("pca/variance"))
+        return {
+            "schema": SCHEMA,
+            "dataset": self.packed.attrs["dataset"],
+            "network": self.packed.attrs["network"],
+            "parameters": self.packed.layout.parameters,
+            "test_examples": len(self.test.targets),
+            "bar": self.yardstick.bar,
+            "bar_quantile": self.params.bar_quantile,
+            "tau": self.yardstick.tau,
+            "verdict": verdict(sets),
+            "sets": sets,
+            "spectrum": {"variance": variance.tolist(), "effective_rank": effective_rank(variance), "networks": len(self.members)},
+            **pictures.pictures(self.packed.layout.unflatten(self.members), self.packed.layout.unflatten(self.sampled.rows()),
+                                tuple(self.test.inputs.shape[1:])),
+        }  # fmt: skip
+
+
+def _first(networks: dict[str, list[float]]) -> dict[str, list[float]]:
+    return {name: values[:POINTS] for name, values in networks.items()}
+
+
+def _arrays(measured: dict[str, dict[str, Any]]) -> dict[str, Named]:
+    """Every network's own figures, one group per set."""
+    return {
+        f"{name.replace(' ', '-')}/{figure}": Named(("network",), np.array(values))
+        for name, unit in measured.items()
+        for figure, values in unit["networks"].items()
+    }
+
+
+def _curves(fitted: Path) -> dict[str, list[float]]:
+    with (fitted / CURVES).open(newline="") as file:
+        header, *lines = csv.reader(file)
+    return {name: [float(line[i]) for line in lines] for i, name in enumerate(header)}
+
+
+def _alignment(canonical: Path) -> dict[str, Any]:
+    group = open_group(canonical / ALIGNMENT)
+    values = {name: read(group, name) for name in ("distance_before", "distance_after", "output_gap")}
+    kept = {name: values[name].tolist() for name in ("distance_before", "distance_after")}
+    return kept | {"largest_output_gap": float(values["output_gap"].max())}
+
+
+def _about(refs: dict[str, Ref], params: EvaluateParams, ctx: Context) -> dict[str, Any]:
+    """What was run: lineage, configuration, hardware; facts with clock times, so not part of the figures."""
+    lineage, config, about = [], {}, {}
+    for stage, ref in refs.items():
+        try:
+            manifest = read_manifest(ref.path)
+        except NotComplete:  # a stage called by hand, outside any store
+            continue
+        config[stage] = manifest.params
+        lineage.append({"stage": stage, "key": ref.key, "seconds": manifest.seconds, "summary": manifest.summary})
+        about |= {"experiment": manifest.experiment, "versions": manifest.versions,
+                  "hardware": {"device": manifest.device, "threads": manifest.threads}}  # fmt: skip
+    config["evaluate"] = params.model_dump(mode="json")
+    return {"experiment": ctx.out.stem, "created": now(), "lineage": lineage, **about,
+            "config": yaml.safe_dump(config, sort_keys=False)}  # fmt: skip

@@ -1,0 +1,1 @@
+"""Flow matching: paths, velocity networks, solvers, codes. Torch only, no files."""

@@ -1,0 +1,44 @@
+"""Fixed-step solvers of dx/dt = velocity(x, t) from t = 0 to t = 1."""
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Velocity = Callable[[Tensor, Tensor], Tensor]
+"""(x [batch, dim], t [batch]) -> dx/dt [batch, dim]."""
+Method = Literal["euler", "heun", "rk4"]
+Step = Callable[[Velocity, Tensor, Tensor, float], Tensor]
+
+
+def _euler(f: Velocity, x: Tensor, t: Tensor, h: float) -> Tensor:
+    return x + h * f(x, t)
+
+
+def _heun(f: Velocity, x: Tensor, t: Tensor, h: float) -> Tensor:
+    k1 = f(x, t)
+    k2 = f(x + h * k1, t + h)
+    return x + h / 2 * (k1 + k2)
+
+
+def _rk4(f: Velocity, x: Tensor, t: Tensor, h: float) -> Tensor:
+    k1 = f(x, t)
+    k2 = f(x + h / 2 * k1, t + h / 2)
+    k3 = f(x + h / 2 * k2, t + h / 2)
+    k4 = f(x + h * k3, t + h)
+    return x + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
+
+
+STEPS: dict[Method, Step] = {"euler": _euler, "heun": _heun, "rk4": _rk4}
+CALLS: dict[Method, int] = {"euler": 1, "heun": 2, "rk4": 4}
+"""Velocity evaluations per step; also the order of each method."""
+
+
+@torch.no_grad()
+def integrate(f: Velocity, x0: Tensor, method: Method, steps: int) -> Tensor:
+    """Carry x0 [batch, dim] from t = 0 to t = 1 in `steps` equal steps."""
+    x, h = x0, 1.0 / steps
+    for i in range(steps):
+        x = STEPS[method](f, x, x.new_full((len(x),), i * h), h)
+    return x

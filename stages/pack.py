@@ -1,0 +1,67 @@
+"""Stage 3: write the members in canonical form as rows of one chunked array, with their spectrum beside them."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stages.artifacts.alignment import ALIGNMENT, read_alignment
+from stages.artifacts.members import WEIGHTS, network_of, open_zoo
+from stages.context import Context, torch_threads
+from stages.flow.codes import effective_rank, mean_and_gram, spectrum
+from stages.nets.registry import symmetry_of
+from stages.params.pack import PackParams
+from stages.store.arrays import Named
+from stages.store.layout import Layout
+from stages.store.refs import Ref
+from stages.store.weights import WeightsWriter
+
+FACTS = ("seed", "split", "initialisation", "train_accuracy", "train_loss", "validation_accuracy", "validation_loss")
+
+
+def pack(zoo: Ref, canonical: Ref, params: PackParams, ctx: Context) -> dict[str, Any]:
+    """Stream members through their permutations into `weights[network, parameter]`, then reduce them.
+
+    Mean, per-tensor statistics and spectrum are over the training members; the Gram matrix covers held-out members
+    too, centred on the training mean, so that they can be encoded without their having shaped the codes.
+    """
+    members = open_zoo(zoo)
+    network = network_of(members)
+    attrs = {"network": network.model_dump(mode="json"), "dataset": members.attrs["dataset"], "stage": "pack"}
+    writer = WeightsWriter(ctx.out / WEIGHTS, members.layout, members.names, attrs, params.compression)
+    alignment, symmetry = read_alignment(canonical.path / ALIGNMENT), symmetry_of(network)
+    for start, stop in list(writer.missing()):
+        rows = members.rows(start, stop)
+        writer.write(start, alignment.canonical(symmetry, members.layout, rows, start))
+        ctx.progress(0.8 * stop / len(members), f"{stop} of {len(members)} rows")
+    facts = {name: members.facts(name) for name in FACTS}
+    train = torch.from_numpy(facts["split"] == "train")
+    with torch_threads(ctx.threads):
+        mean, gram = mean_and_gram(writer.columns(), train, members.layout.parameters)
+        values = spectrum(gram[train][:, train])
+    writer.finish(facts, _reduced(mean, gram, values) | _tensor_statistics(writer, train, members.layout))
+    rank = effective_rank(values)
+    return {"networks": len(members), "parameters": members.layout.parameters, "effective_rank": rank,
+            "flatness": float(values[0] / values[: int(train.sum()) - 1].median())}  # fmt: skip
+
+
+def _reduced(mean: Tensor, gram: Tensor, values: Tensor) -> dict[str, Named]:
+    return {
+        "pca/mean": Named(("parameter",), mean.numpy()),
+        "pca/gram": Named(("network", "other_network"), gram.numpy()),
+        "pca/variance": Named(("component",), values.numpy()),
+    }
+
+
+def _tensor_statistics(writer: WeightsWriter, train: Tensor, layout: Layout) -> dict[str, Named]:
+    """Mean and standard deviation of each tensor's values over all training members."""
+    total = torch.zeros(2, layout.parameters, dtype=torch.float64)
+    for start, stop, block in writer.columns():
+        values = block[train].double()
+        total[0, start:stop], total[1, start:stop] = values.mean(0), values.square().mean(0)
+    parts = [layout.unflatten(line) for line in total]
+    means = np.array([float(parts[0][s.name].mean()) for s in layout.slots])
+    squares = np.array([float(parts[1][s.name].mean()) for s in layout.slots])
+    spread = np.sqrt(np.maximum(squares - means**2, 0))
+    return {"layout/mean": Named(("tensor",), means), "layout/std": Named(("tensor",), spread)}

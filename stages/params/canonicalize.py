@@ -1,0 +1,24 @@
+"""Parameters of stage 2."""
+
+from typing import Literal
+
+from pydantic import NonNegativeInt, PositiveInt
+
+from stages.params.base import Params
+
+
+class CanonicalizeParams(Params):
+    """Which canonical form the members are brought to."""
+
+    method: Literal["rebasin", "none"] = "rebasin"
+    """`none` keeps every member's units as they were trained, for ablations."""
+    reference: Literal["first", "medoid", "mean"] = "first"
+    """`medoid` and `mean` start from an alignment to the first member and are taken over the training members."""
+    rounds: PositiveInt = 2
+    """Rounds of aligning to the running mean, for `reference: mean`; ends early when nothing moves."""
+    scale: bool = False
+    """Also balance each ReLU unit's incoming and outgoing norms, before matching."""
+    max_sweeps: PositiveInt = 100
+    probe: PositiveInt = 64
+    """Training inputs on which every member's outputs are compared before and after."""
+    seed: NonNegativeInt = 0

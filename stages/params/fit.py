@@ -1,0 +1,133 @@
+"""Parameters of stage 4, and the paper's settings as presets."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+from stages.params.base import Params
+
+PRESETS: dict[str, dict[str, Any]] = {
+    # DeepWeightFlow's released settings for MNIST and Fashion-MNIST MLPs (constants.json at commit eeb79fd).
+    "paper_mlp": {
+        "space": {"kind": "pca", "components": 99, "whiten": False},
+        "velocity": {"hidden": 512, "time_dim": 64, "dropout": 0.1},
+        "source": {"std": 0.01, "relative": False},
+        "path_noise": 0.001,
+        "steps": 30_000,
+        "batch": 8,
+        "optimizer": {"lr": 5e-4, "final_lr": 1e-6, "betas": (0.9, 0.95), "weight_decay": 1e-5},
+        "ema": 0.0,
+    },
+    # The same source, Iris: raw weights, a smaller time embedding, more dropout.
+    "paper_iris": {
+        "space": {"kind": "raw"},
+        "velocity": {"hidden": 128, "time_dim": 4, "dropout": 0.4},
+        "source": {"std": 0.01, "relative": False},
+        "path_noise": 0.001,
+        "steps": 30_000,
+        "batch": 8,
+        "optimizer": {"lr": 5e-4, "final_lr": 1e-6, "betas": (0.9, 0.95), "weight_decay": 1e-5},
+        "ema": 0.0,
+    },
+}
+
+
+class Raw(Params):
+    """Rows as they are."""
+
+    kind: Literal["raw"] = "raw"
+
+
+class Pca(Params):
+    """Coordinates along the principal components of the training members."""
+
+    kind: Literal["pca"] = "pca"
+    components: PositiveInt | None = None
+    """None: all that carry variance, one less than there are training members."""
+    whiten: bool = True
+    """Divide each coordinate by its standard deviation."""
+
+
+class Velocity(Params):
+    """The paper's network: widths h, h/2, h."""
+
+    hidden: int = Field(ge=2)
+    time_dim: PositiveInt = 64
+    dropout: float = Field(default=0.1, ge=0, lt=1)
+
+
+class Source(Params):
+    """Gaussian noise at t = 0."""
+
+    std: PositiveFloat = 1.0
+    relative: bool = True
+    """Whether `std` is in units of the data's root mean square."""
+
+
+class Uniform(Params):
+    """t uniform on [0, 1]."""
+
+    kind: Literal["uniform"] = "uniform"
+
+
+class Beta(Params):
+    """t from a Beta distribution."""
+
+    kind: Literal["beta"] = "beta"
+    alpha: PositiveFloat = 2.0
+    beta: PositiveFloat = 5.0
+
+
+class AdamW(Params):
+    """AdamW with a cosine schedule."""
+
+    lr: PositiveFloat = 1e-3
+    final_lr: NonNegativeFloat = 1e-6
+    betas: tuple[float, float] = (0.9, 0.95)
+    weight_decay: NonNegativeFloat = 1e-5
+
+
+class FitParams(Params):
+    """How the flow is trained."""
+
+    space: Annotated[Raw | Pca, Field(discriminator="kind")] = Pca()
+    velocity: Velocity
+    source: Source = Source()
+    path_noise: NonNegativeFloat = 0.0
+    """Standard deviation of the noise added along the path."""
+    time: Annotated[Uniform | Beta, Field(discriminator="kind")] = Uniform()
+    steps: PositiveInt
+    batch: PositiveInt
+    optimizer: AdamW = AdamW()
+    ema: float = Field(default=0.999, ge=0, lt=1)
+    """Decay of the weights' moving average, which is what sampling uses; 0 uses the last weights."""
+    pick: Literal["last", "heldout"] = "last"
+    """`heldout` keeps the weights with the lowest loss on held-out members instead of the last ones."""
+    check_every: PositiveInt = 500
+    """Steps between held-out losses, dispersions and checkpoints."""
+    precision: Literal["fp32", "tf32", "bf16"] = "fp32"
+    """Anything but fp32 takes effect on CUDA alone."""
+    seed: NonNegativeInt = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_from_preset(cls, values: Any) -> Any:
+        """`preset: paper_mlp` stands for its values; whatever stands beside it wins."""
+        if not isinstance(values, dict) or "preset" not in values:
+            return values
+        rest = {name: value for name, value in values.items() if name != "preset"}
+        if values["preset"] not in PRESETS:
+            raise ValueError(f"preset {values['preset']!r} is not one of {', '.join(PRESETS)}")
+        return _merged(PRESETS[values["preset"]], rest)
+
+
+def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """`over` laid on `base`, section by section; a section of another kind replaces the whole."""
+    result = dict(base)
+    for name, value in over.items():
+        old = base.get(name)
+        same = (
+            isinstance(value, dict) and isinstance(old, dict) and value.get("kind", old.get("kind")) == old.get("kind")
+        )
+        result[name] = _merged(old, value) if same and isinstance(old, dict) else value
+    return result

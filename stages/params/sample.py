@@ -1,0 +1,17 @@
+"""Parameters of stage 5."""
+
+from typing import Literal
+
+from pydantic import NonNegativeInt, PositiveInt
+
+from stages.params.base import Params
+
+
+class SampleParams(Params):
+    """How many networks are drawn, and how the flow is integrated."""
+
+    networks: PositiveInt
+    method: Literal["euler", "heun", "rk4"] = "rk4"
+    steps: PositiveInt = 99
+    """The paper's grid of 100 points; RK4 then calls the velocity network 396 times."""
+    seed: NonNegativeInt = 0

@@ -1,0 +1,58 @@
+"""Stage 5: draw complete new networks."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stages.artifacts.fitted import Fitted, read_fitted
+from stages.artifacts.members import WEIGHTS, is_train, open_weights
+from stages.context import Context, torch_threads
+from stages.flow.ode import CALLS, integrate
+from stages.params.sample import SampleParams
+from stages.seeds import generator
+from stages.store.refs import Ref
+from stages.store.weights import Weights, WeightsWriter
+
+BATCH = 256
+"""Networks carried together, the unit of resumption."""
+
+
+def sample(packed: Ref, fitted: Ref, params: SampleParams, ctx: Context) -> dict[str, Any]:
+    """Integrate noise to rows of weights, in the packed store's layout; network i depends on the seed and i alone.
+
+    Raises Diverged naming the network whose weights aren't finite.
+    """
+    zoo, flow = open_weights(packed), read_fitted(fitted.path)
+    names = [f"generated-{i:05d}" for i in range(params.networks)]
+    attrs = {"network": zoo.attrs["network"], "dataset": zoo.attrs["dataset"], "stage": "sample"}
+    writer = WeightsWriter(ctx.out / WEIGHTS, zoo.layout, names, attrs)
+    flow.velocity.to(ctx.device)
+    with torch_threads(ctx.threads):
+        for start, stop in list(writer.missing(BATCH)):
+            points = integrate(
+                flow.velocity, _noise(flow, params, start, stop).to(ctx.device), params.method, params.steps
+            )
+            writer.write(start, _decode(points.cpu(), flow, zoo))
+            ctx.progress(stop / params.networks, f"{stop} of {params.networks} networks")
+    writer.finish({"seed": np.arange(params.networks)})
+    return {"networks": params.networks, "velocity_calls": params.steps * CALLS[params.method]}
+
+
+def _noise(flow: Fitted, params: SampleParams, start: int, stop: int) -> Tensor:
+    """Source noise, one generator per network."""
+    draws = [torch.randn(flow.dim, generator=generator(params.seed, "sample", i)) for i in range(start, stop)]
+    return torch.stack(draws) * flow.source_std
+
+
+def _decode(points: Tensor, flow: Fitted, zoo: Weights) -> Tensor:
+    """Rows of weights from raw rows (as they are) or from codes (mixtures of the training members)."""
+    if flow.codes is None:
+        return points
+    mean, fits = torch.from_numpy(zoo.facts("pca/mean")), is_train(zoo)
+    rows = torch.empty(len(points), zoo.layout.parameters)
+    blocks = ((start, stop, block[fits]) for start, stop, block in zoo.columns())
+    for start, stop, part in flow.codes.decode(points, mean, blocks):
+        rows[:, start:stop] = part
+    return rows

@@ -1,0 +1,1 @@
+"""The only readers and writers: Zarr stores, artifacts and their manifests."""

@@ -1,0 +1,35 @@
+"""Tensors in safetensors files, written whole or not at all."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from stages.errors import Damaged
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any] | None = None) -> None:
+    """Write tensors, and JSON facts in the header, under another name first, then renamed."""
+    partial = path.with_name(f"{path.name}.tmp")
+    stored = {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}
+    save_file(stored, partial, metadata={"facts": json.dumps(dict(facts or {}), sort_keys=True)})
+    os.replace(partial, path)
+
+
+def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors and facts of a file.
+
+    Raises Damaged naming the file if it isn't whole.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping, only keys()
+            facts = (file.metadata() or {}).get("facts", "{}")
+    except (SafetensorError, OSError) as error:
+        raise Damaged(f"{path}: not a whole safetensors file ({error})") from error
+    return tensors, json.loads(facts)

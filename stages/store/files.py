@@ -1,0 +1,44 @@
+"""Durable files and folders, and the version of everything that is stored."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+FORMAT = "dwf"
+FORMAT_VERSION = 1
+"""Part of every key: a new version never reads, and never overwrites, what an older one wrote."""
+
+
+def replace_folder(source: Path, target: Path) -> None:
+    """Put a finished folder in place of whatever was there; the source is flushed to disk first."""
+    flush(source)
+    if target.exists():
+        shutil.rmtree(target)
+    os.rename(source, target)
+    flush_one(target.parent)
+
+
+def flush(folder: Path) -> None:
+    """Ask the system to write every file below `folder`, and the folders themselves, to disk."""
+    for parent, _, files in os.walk(folder):
+        for name in files:
+            flush_one(Path(parent, name))
+        flush_one(Path(parent))
+
+
+def flush_one(path: Path) -> None:
+    """Ask the system to write one file, or a folder's list of names, to disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value whole or not at all. Raises ValueError on NaN and infinity, which JSON doesn't have."""
+    partial = path.with_name(f"{path.name}.tmp")
+    partial.write_text(json.dumps(value, indent=1, allow_nan=False))
+    os.replace(partial, path)

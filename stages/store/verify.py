@@ -1,0 +1,60 @@
+"""Recompute every digest of an artifact and name what differs."""
+
+from pathlib import Path
+
+from stages.errors import Damaged, DwfError
+from stages.store.arrays import digest_group, open_group
+from stages.store.artifact import Manifest, content_digest, files_below, read_manifest, sha256_of
+
+
+def verify(path: Path) -> tuple[Manifest, list[str]]:
+    """The manifest of the artifact at `path` and one line for each thing that is not as it was written.
+
+    Raises NotComplete if no artifact lies there.
+    """
+    manifest = read_manifest(path)
+    return manifest, [*_files(path, manifest), *_contents(path, manifest)]
+
+
+def _files(path: Path, manifest: Manifest) -> list[str]:
+    present = dict(files_below(path))
+    problems = [f"{name}: not in the manifest" for name in sorted(set(present) - set(manifest.files))]
+    found: dict[str, str] = {}
+    for name, expected in manifest.files.items():
+        if name not in present:
+            problems.append(f"{name}: missing")
+        elif (size := present[name].stat().st_size) != expected.size:
+            problems.append(f"{name}: truncated or grown, {size} bytes, expected {expected.size}")
+        elif (digest := sha256_of(present[name])) != expected.sha256:
+            found[name] = digest
+    owners = {facts.sha256: name for name, facts in manifest.files.items()}
+    for name, digest in found.items():
+        other = owners.get(digest)
+        kind = f"swapped, holds the bytes of {other}" if other else f"changed, sha256 {digest[:12]}, expected"
+        problems.append(f"{name}: {kind}" + ("" if other else f" {manifest.files[name].sha256[:12]}"))
+    return problems
+
+
+def _contents(path: Path, manifest: Manifest) -> list[str]:
+    """The digests of decoded values, which hold across any rewriting of chunks."""
+    problems = []
+    for store in sorted(p for p in path.rglob("*.zarr") if p.is_dir()):
+        try:
+            group = open_group(store)
+            if digest_group(group) != group.attrs["content_digest"]:
+                problems.append(f"{store.relative_to(path)}: the values don't fit the store's content digest")
+        except (DwfError, ValueError, OSError) as error:
+            problems.append(f"{store.relative_to(path)}: {error}")
+    try:
+        whole = content_digest(path, manifest.files)
+    except (OSError, ValueError, KeyError) as error:
+        return [*problems, f"content digest can't be computed: {error}"]
+    return problems if whole == manifest.digest else [*problems, "the content digest differs from the manifest's"]
+
+
+def require_sound(path: Path) -> Manifest:
+    """The manifest, if nothing is wrong. Raises Damaged with every problem otherwise."""
+    manifest, problems = verify(path)
+    if problems:
+        raise Damaged(f"{path}: " + "; ".join(problems))
+    return manifest

@@ -1,0 +1,245 @@
+"""Networks as rows of one array: the format that the zoo, the packed and the sampled networks share."""
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import zarr
+from torch import Tensor
+
+from stages.errors import Damaged, Diverged, LayoutMismatch
+from stages.store.arrays import (
+    Compression,
+    Named,
+    create_array,
+    create_group,
+    finish,
+    open_group,
+    put,
+    read,
+    row_digests,
+)
+from stages.store.files import replace_folder
+from stages.store.layout import Layout
+from stages.store.plan import plan_chunks, spans
+
+
+class WeightsWriter:
+    """Fills `weights[network, parameter]` by whole rows of chunks; a killed writer goes on where it stopped."""
+
+    def __init__(self, path: Path, layout: Layout, names: Sequence[str], attrs: Mapping[str, Any],
+                 compression: Compression = None) -> None:  # fmt: skip
+        """Create the store at `path`, or take up the half-written one of the same shape that lies there."""
+        self.path, self.layout, self.names = path, layout, list(names)
+        shape = (len(self.names), layout.parameters)
+        plan = plan_chunks(*shape)
+        if (path / "weights" / "zarr.json").exists():
+            self.group = zarr.open_group(path, mode="r+")
+        else:
+            (path / "zarr.json").unlink(missing_ok=True)  # of a writer killed before its array was there
+            self.group = create_group(path, "weights", {"layout": layout.to_json(), **attrs})
+            create_array(
+                self.group, "weights", ("network", "parameter"), shape, np.float32, chunks=plan.chunk,
+                shards=plan.shard, compression=compression, attrs={"long_name": "parameters in state-dict order"},
+            )  # fmt: skip
+        array = self.group["weights"]
+        assert isinstance(array, zarr.Array)
+        self.array = array
+        self.step = array.chunks[0]
+
+    def missing(self, batch: int = 1) -> Iterator[tuple[int, int]]:
+        """`(start, stop)` of whole rows of chunks, about `batch` networks at once, that aren't fully written."""
+        for start, stop in spans(len(self.names), self.step * max(1, batch // self.step)):
+            if not self._written(start, stop):
+                yield start, stop
+
+    def _written(self, start: int, stop: int) -> bool:
+        try:
+            return not np.isnan(self.array[start:stop]).any()
+        except ValueError:  # a checksum doesn't fit: torn by a power cut, to be written again
+            return False
+
+    def write(self, start: int, rows: Tensor) -> None:
+        """Write networks from `start` on.
+
+        Raises ValueError unless they fill whole rows of chunks (two writers of one chunk lose data), and Diverged
+        naming the network whose weights aren't finite.
+        """
+        stop = start + len(rows)
+        if start % self.step or (stop % self.step and stop != len(self.names)):
+            raise ValueError(f"rows {start}:{stop} don't fill whole chunks of {self.step} rows")
+        if not torch.isfinite(rows).all():
+            bad = start + int((~torch.isfinite(rows)).any(1).nonzero()[0])
+            raise Diverged(f"{self.names[bad]} has weights that aren't finite; nothing of this block was stored")
+        with zarr.config.set({"array.write_empty_chunks": True}):
+            self.array[start:stop] = rows.detach().cpu().numpy()
+
+    def columns(self) -> Iterator[tuple[int, int, Tensor]]:
+        """`(start, stop, values[networks, stop - start])` for each column of chunks."""
+        return _columns(self.array)
+
+    def finish(self, per_network: Mapping[str, np.ndarray], extra: Mapping[str, Named] | None = None) -> str:
+        """Add the facts about each network and other arrays, then complete the store. Returns its digest."""
+        put(self.group, "network", Named(("network",), np.array(self.names, dtype=object)))
+        self.array.attrs["coordinates"] = " ".join(per_network)
+        for name, values in per_network.items():
+            put(self.group, name, Named(("network",), values))
+        for name, array in (extra or {}).items():
+            put(self.group, name, array)
+        for name, array in _layout_table(self.layout).items():
+            put(self.group, f"layout/{name}", array)
+        digests = np.frombuffer(b"".join(row_digests(self.array)), dtype=np.uint8).reshape(-1, 32)
+        put(self.group, "sha256", Named(("network", "digest_byte"), digests))
+        return finish(self.group, self.path)
+
+
+def _layout_table(layout: Layout) -> dict[str, Named]:
+    slots = layout.slots
+    return {
+        "tensor": Named(("tensor",), np.array([s.name for s in slots], dtype=object)),
+        "offset": Named(("tensor",), np.array([s.offset for s in slots])),
+        "size": Named(("tensor",), np.array([s.size for s in slots])),
+        "shape": Named(("tensor",), np.array(["x".join(map(str, s.shape)) for s in slots], dtype=object)),
+        "dtype": Named(("tensor",), np.array([s.dtype for s in slots], dtype=object)),
+    }
+
+
+def write_weights(path: Path, layout: Layout, names: Sequence[str], rows: Tensor,
+                  per_network: Mapping[str, np.ndarray], attrs: Mapping[str, Any]) -> str:  # fmt: skip
+    """Write networks that fit in memory in one go: under another name first, then renamed. Returns the digest."""
+    partial = path.with_name(f"{path.name}.tmp")
+    if partial.exists():
+        shutil.rmtree(partial)  # what a killed writer left
+    writer = WeightsWriter(partial, layout, names, attrs)
+    writer.write(0, rows)
+    digest = writer.finish(per_network)
+    replace_folder(partial, path)
+    return digest
+
+
+class Weights:
+    """A complete store of networks, read lazily."""
+
+    def __init__(self, path: Path) -> None:
+        """Open it. Raises NotComplete if there is no finished store of this format."""
+        self.path = path
+        self.group = open_group(path)
+        self.layout = Layout.from_json(self.attrs["layout"])
+        array = self.group["weights"]
+        assert isinstance(array, zarr.Array)
+        self.array = array
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """The store's attributes."""
+        return dict(self.group.attrs)
+
+    @property
+    def digest(self) -> str:
+        """Hash of the content, as written."""
+        return str(self.attrs["content_digest"])
+
+    def __len__(self) -> int:
+        return self.array.shape[0]
+
+    @property
+    def names(self) -> list[str]:
+        """The networks' names, in row order."""
+        return [str(name) for name in self.facts("network")]
+
+    def facts(self, name: str) -> np.ndarray:
+        """One fact per network, such as `seed` or `split`; also other small arrays by their path."""
+        return read(self.group, name)
+
+    def has(self, name: str) -> bool:
+        """Whether such an array is stored."""
+        return name in self.group
+
+    def rows(self, start: int = 0, stop: int | None = None) -> Tensor:
+        """Networks `start` to `stop` as rows [networks, parameters].
+
+        Raises Damaged naming the network if a checksum doesn't fit or weights are missing.
+        """
+        values = _read(self.array, slice(start, stop), slice(None))
+        if (gaps := np.isnan(values).any(1)).any():
+            where = self.names[start + int(gaps.argmax())]
+            raise Damaged(f"{self.path}: network {where} has missing weights; `dwf verify` names the file")
+        return torch.from_numpy(values)
+
+    def pick(self, index: np.ndarray) -> Tensor:
+        """The networks at these positions, in this order."""
+        steps = [self.rows(start, stop) for start, stop in _runs(index)]
+        return torch.cat(steps) if steps else torch.empty(0, self.layout.parameters)
+
+    def columns(self) -> Iterator[tuple[int, int, Tensor]]:
+        """`(start, stop, values[networks, stop - start])` for each column of chunks."""
+        return _columns(self.array)
+
+
+def _columns(array: zarr.Array) -> Iterator[tuple[int, int, Tensor]]:
+    for start, stop in spans(array.shape[1], array.chunks[1]):
+        yield start, stop, torch.from_numpy(_read(array, slice(None), slice(start, stop)))
+
+
+def _read(array: zarr.Array, rows: slice, columns: slice) -> np.ndarray:
+    try:
+        return np.asarray(array[rows, columns])
+    except ValueError as error:
+        raise Damaged(f"{array.store_path}[{rows.start}:{rows.stop}]: {error}; `dwf verify` names the file") from error
+
+
+class Shards:
+    """Several stores of one layout, read as one."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        """Open them in this order.
+
+        Raises LayoutMismatch naming the store whose tensors differ from the first's.
+        """
+        self.parts = [Weights(path) for path in paths]
+        for part in self.parts[1:]:
+            if part.layout != self.parts[0].layout:
+                raise LayoutMismatch(f"{part.path}: its tensors differ from those of {self.parts[0].path}")
+
+    def __len__(self) -> int:
+        return sum(len(part) for part in self.parts)
+
+    @property
+    def layout(self) -> Layout:
+        """The tensors of every network."""
+        return self.parts[0].layout
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """The first store's attributes."""
+        return self.parts[0].attrs
+
+    @property
+    def names(self) -> list[str]:
+        """The networks' names, in order."""
+        return [name for part in self.parts for name in part.names]
+
+    def facts(self, name: str) -> np.ndarray:
+        """One fact per network."""
+        return np.concatenate([part.facts(name) for part in self.parts])
+
+    def rows(self, start: int, stop: int) -> Tensor:
+        """Networks `start` to `stop`, across stores."""
+        found, offset = [], 0
+        for part in self.parts:
+            first, last = max(start - offset, 0), min(stop - offset, len(part))
+            if first < last:
+                found.append(part.rows(first, last))
+            offset += len(part)
+        return torch.cat(found)
+
+
+def _runs(index: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Consecutive positions as `(start, stop)`, so that a block of rows is read at once."""
+    breaks = np.flatnonzero(np.diff(index) != 1) + 1
+    for run in np.split(np.asarray(index), breaks):
+        if len(run):
+            yield int(run[0]), int(run[-1]) + 1
