@@ -1,190 +1,36 @@
-"""The plots of the report as inline SVG, one small function each, with text and axes in the page's own ink."""
+"""The plots of the report, one small function each."""
 
-import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from io import StringIO
 from typing import Any
 
 import numpy as np
-from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
 
-INK = "#010203"
-"""Stands for the page's text colour while drawing; the SVG then says currentColor."""
-BLUE, SKY, GREEN, ORANGE, VERMILLION, PURPLE = "#0072b2", "#56b4e9", "#009e73", "#e69f00", "#d55e00", "#cc79a7"
-GREY = "#8a8f94"
-STYLE: dict[str, Any] = {
-    **dict.fromkeys(
-        ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color", "grid.color"), INK
-    ),
-    "font.size": 9,
-    "axes.titlesize": 9,
-    "legend.fontsize": 8.5,
-    "xtick.labelsize": 8.5,
-    "ytick.labelsize": 8.5,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.6,
-    "axes.grid": True,
-    "grid.alpha": 0.13,
-    "grid.linewidth": 0.6,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "xtick.major.size": 3,
-    "ytick.major.size": 3,
-    "legend.frameon": False,
-    "lines.linewidth": 1.4,
-    "svg.fonttype": "none",
-    "text.parse_math": False,
-    "axes.formatter.use_mathtext": False,
-}
+from stages.audit.drawing import (
+    BLUE,
+    GREY,
+    INK,
+    MOST_POINTS,
+    VERMILLION,
+    Plot,
+    curve,
+    dig,
+    finished,
+    in_percent,
+    kind,
+    look,
+    new_axes,
+    numbers,
+    pairs,
+    plot,
+    powers_of_ten,
+    rule,
+    sets,
+    thin,
+)
+
 FEW = 60
-"""Networks drawn of one baseline, and points drawn of one curve divided by ten: more is not seen and makes the page heavy."""
-
-
-@dataclass(frozen=True)
-class Look:
-    """How a kind of set is drawn and called in every plot and table."""
-
-    label: str
-    colour: str
-    marker: str
-
-
-LOOKS = {
-    "members": Look("members", BLUE, "o"),
-    "held-out": Look("held-out", SKY, "D"),
-    "generated": Look("generated", VERMILLION, "^"),
-    "noise": Look("noise", GREEN, "v"),
-    "interpolation": Look("interpolation", ORANGE, "s"),
-    "soup": Look("soup", PURPLE, "P"),
-    "gaussian": Look("Gaussian", INK, "X"),
-    "retrieval": Look("retrieval", GREY, "h"),
-    "fresh": Look("fresh", GREY, "*"),
-}
-
-
-@dataclass(frozen=True)
-class Plot:
-    """A drawing with its title and the one sentence that says what to see."""
-
-    title: str
-    caption: str
-    draw: Callable[[dict[str, Any]], Figure | None]
-    wide: bool
-
-    @property
-    def name(self) -> str:
-        """Unique on the page; the ids within the SVG begin with it."""
-        return self.draw.__name__
-
-    def __call__(self, figures: dict[str, Any]) -> str | None:
-        """The SVG, or None where `figures` lacks what is drawn; equal figures give equal text."""
-        with rc_context({**STYLE, "svg.hashsalt": self.name}):
-            figure = self.draw(figures)
-            return None if figure is None else _inline(figure, self)
-
-
-def plot(title: str, caption: str, wide: bool = False) -> Callable[[Callable[[dict[str, Any]], Figure | None]], Plot]:
-    """Make a plot of a function that draws; a wide one takes the page's full width."""
-    return lambda draw: Plot(title, caption, draw, wide)
-
-
-def dig(source: Any, *keys: str) -> Any:
-    """The value at a path of keys, or None where a key on the way is missing or null."""
-    for key in keys:
-        source = source.get(key) if isinstance(source, dict) else None
-    return source
-
-
-def numbers(source: Any, *keys: str) -> np.ndarray:
-    """The list at a path of keys, null as NaN; empty where there is none."""
-    found = dig(source, *keys)
-    return np.array([] if found is None else found, dtype=float)
-
-
-def sets(figures: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """The sets of networks by name, without those that are null."""
-    return {name: entry for name, entry in (figures.get("sets") or {}).items() if entry}
-
-
-def kind(entry: dict[str, Any]) -> str:
-    """A baseline's family, else the set's role."""
-    return entry.get("family") or entry.get("role") or "other"
-
-
-def look(entry: dict[str, Any]) -> Look:
-    """How a set is drawn; families that aren't known by name are grey."""
-    return LOOKS.get(kind(entry), Look(kind(entry), GREY, "."))
-
-
-def _inline(figure: Figure, of: Plot) -> str:
-    """The figure as an SVG element to be put into HTML: scalable, in the page's font and ink, ids its own."""
-    text = StringIO()
-    figure.savefig(text, format="svg", transparent=True, metadata={"Date": None})
-    svg = text.getvalue()[text.getvalue().index("<svg") :]
-    box = re.search(r'viewBox="[^"]*"', svg)
-    assert box, "matplotlib writes a viewBox"
-    svg = f'<svg {box[0]} role="img" aria-label="{of.title}"' + svg[svg.index(">") :]
-    svg = re.sub(r"\s*<metadata>.*?</metadata>|\s*<style.*?</style>|\s*<!--.*?-->", "", svg, flags=re.DOTALL)
-    svg = re.sub(r"font: (?:\w+ )?([\d.]+px) [^;\"]*", r"font-size: \1", svg).replace("xlink:href", "href")
-    svg = re.sub(r'((?: id| href)="#?|url\(#)(?!data:)', rf"\g<1>{of.name}-", svg)
-    svg = re.sub(r' (?:x|y|d)="[^"]*"', lambda found: re.sub(r"(\.\d\d)\d+", r"\1", found[0]), svg)
-    return svg.replace(INK, "currentColor").strip()
-
-
-def _axes(width: float, height: float, x: str, y: str) -> Axes:
-    axes = Figure(figsize=(width, height), layout="constrained").subplots()
-    axes.set(xlabel=x, ylabel=y)
-    axes.set_axisbelow(True)
-    return axes
-
-
-def _finish(axes: Axes, columns: int = 3) -> Figure:
-    """The axes' figure with its legend below, where it never covers a point."""
-    figure = axes.figure
-    assert isinstance(figure, Figure)
-    if handles := axes.get_legend_handles_labels()[0]:
-        figure.legend(handles=handles, loc="outside lower center", ncols=min(columns, len(handles)), columnspacing=1.4)
-    return figure
-
-
-def _percent(axes: Axes) -> None:
-    axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g}")
-
-
-def _thin(values: np.ndarray, most: int) -> np.ndarray:
-    """At most so many of the values, evenly spaced, the last always among them."""
-    return values[np.unique(np.linspace(0, len(values) - 1, min(most, len(values))).round().astype(int))]
-
-
-def _pairs(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Those positions of two lists where both hold a number."""
-    both = min(len(x), len(y))
-    good = np.isfinite(x[:both]) & np.isfinite(y[:both])
-    return x[:both][good], y[:both][good]
-
-
-def _line(axes: Axes, x: np.ndarray, y: np.ndarray, label: str, colour: str) -> None:
-    x, y = _pairs(x, y)
-    if len(x):
-        axes.plot(_thin(x, 10 * FEW), _thin(y, 10 * FEW), color=colour, label=label)
-
-
-def _rule(axes: Axes, value: float | int | None, text: str, across: bool) -> None:
-    """A dashed line across (or up) the plot, named beyond its end, where nothing is covered."""
-    if value is None:
-        return
-    line = axes.axhline if across else axes.axvline
-    line(value, color=INK, alpha=0.55, linestyle=(0, (4, 3)), linewidth=0.8, zorder=1.5)
-    where, frame = (1.015, value), axes.get_yaxis_transform()
-    if not across:
-        where, frame = (value, 1.01), axes.get_xaxis_transform()
-    place = {"ha": "left", "va": "center"} if across else {"ha": "center", "va": "bottom"}
-    axes.text(*where, text, transform=frame, fontsize=8, alpha=0.75, **place)
+"""Networks drawn of one baseline; of other sets four times as many."""
 
 
 def _stretch_accuracy(axes: Axes, lowest: float, highest: float) -> None:
@@ -198,7 +44,7 @@ def _stretch_accuracy(axes: Axes, lowest: float, highest: float) -> None:
         low, high = (float(stretch[0](a)) for a in (lowest, highest))
         pad = 0.06 * (high - low) + 0.05
         axes.set_ylim(*(float(stretch[1](edge)) for edge in (low - pad, high + pad)))
-    _percent(axes)
+    in_percent(axes)
 
 
 def _stretch_distance(axes: Axes, distances: np.ndarray) -> None:
@@ -217,23 +63,23 @@ def _stretch_distance(axes: Axes, distances: np.ndarray) -> None:
 
 def _cloud(axes: Axes, entry: dict[str, Any], quantity: str) -> None:
     """A set's networks, faint; fewer of a baseline."""
-    x, y = _pairs(numbers(entry, "points", quantity), numbers(entry, "points", "accuracy"))
+    x, y = pairs(numbers(entry, "points", quantity), numbers(entry, "points", "accuracy"))
     own, baseline = look(entry), entry.get("role") == "baseline"
     size = {"markersize": 3.2 if baseline else 3.8, "markeredgewidth": 0, "linestyle": ""}
     order = 2.2 if entry.get("role") == "generated" else 2 if not baseline else 1.8
     few = FEW if baseline else 4 * FEW
-    axes.plot(_thin(x, few), _thin(y, few), own.marker, color=own.colour, alpha=0.45, zorder=order, **size)
+    axes.plot(thin(x, few), thin(y, few), own.marker, color=own.colour, alpha=0.45, zorder=order, **size)
 
 
 def _centres(axes: Axes, entries: list[dict[str, Any]], centre: tuple[str, ...]) -> None:
     """The centres of sets of one kind, joined in order of strength."""
     own = look(entries[0])
     places = np.array([[dig(e, *centre), dig(e, "accuracy", "mean")] for e in entries], dtype=float).T
-    x, y = _pairs(*places)
+    x, y = pairs(*places)
     if len(x):
-        edge = {"markersize": 7, "markeredgecolor": INK, "markeredgewidth": 0.7, "linewidth": 1}
-        joined = "-" if len(x) > 1 else ""
-        axes.plot(x, y, joined, marker=own.marker, color=own.colour, label=own.label, zorder=3, **edge)
+        edge: dict[str, Any] = {"markersize": 7, "markeredgecolor": INK, "markeredgewidth": 0.7, "linewidth": 1}
+        edge |= {"linestyle": "-" if len(x) > 1 else "", "zorder": 3.2 if own.label == "generated" else 3}
+        axes.plot(x, y, marker=own.marker, color=own.colour, label=own.label, **edge)
 
 
 def _plane(
@@ -241,11 +87,11 @@ def _plane(
 ) -> tuple[Axes, np.ndarray] | None:
     """Accuracy against a quantity for every set, and all values of that quantity."""
     shown = [
-        e for e in sets(figures).values() if len(_pairs(*(numbers(e, "points", q) for q in (quantity, "accuracy")))[0])
+        e for e in sets(figures).values() if len(pairs(*(numbers(e, "points", q) for q in (quantity, "accuracy")))[0])
     ]
     if not shown:
         return None
-    axes = _axes(*size, x, "test accuracy, %")
+    axes = new_axes(*size, x, "test accuracy, %")
     by_kind: dict[str, list[dict[str, Any]]] = {}
     for entry in shown:
         _cloud(axes, entry, quantity)
@@ -256,7 +102,7 @@ def _plane(
     bar = figures.get("bar")
     seen = [*accuracies[np.isfinite(accuracies)], *([] if bar is None else [bar])]
     _stretch_accuracy(axes, float(min(seen)), float(max(seen)))
-    _rule(axes, bar, "bar", across=True)
+    rule(axes, bar, "bar", across=True)
     return axes, values[np.isfinite(values)]
 
 
@@ -269,17 +115,17 @@ def _plane(
 def novelty(figures: dict[str, Any]) -> Figure | None:
     """Test accuracy against the distance to the nearest member."""
     label = "distance to the nearest member, in τ"
-    found = _plane(figures, "distance_in_tau", ("distance_in_tau",), label, (5.4, 4.5))
+    found = _plane(figures, "distance_in_tau", ("distance_in_tau",), label, (5.0, 4.3))
     if found is None:
         return None
     axes, distances = found
     _stretch_distance(axes, distances)
-    _rule(axes, 1.0, "1 τ", across=False)
+    rule(axes, 1.0, "1 τ", across=False)
     if (bar := figures.get("bar")) is not None:
         ends = axes.get_xlim()[1], axes.get_ylim()
         axes.fill_between([1.0, ends[0]], bar, ends[1][1], color=INK, alpha=0.07, linewidth=0, zorder=1)
         axes.set(xlim=(None, ends[0]), ylim=ends[1])
-    return _finish(axes)
+    return finished(axes)
 
 
 @plot(
@@ -291,13 +137,13 @@ def mistakes(figures: dict[str, Any]) -> Figure | None:
     """Test accuracy against max-IoU of the wrongly classified examples."""
     label = "mistakes shared with a member (max-IoU)"
     found = _plane(figures, "max_iou", ("max_iou", "mean"), label, (4.6, 4.0))
-    return None if found is None else _finish(found[0])
+    return None if found is None else finished(found[0])
 
 
 def _margins(entry: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
     """Margins in tau, ascending, and the share of networks that are performant and at least so far away."""
     found = sorted((float(m), np.nan if s is None else s) for m, s in (entry.get("novel_and_performant") or {}).items())
-    return _pairs(*np.array(found, dtype=float).reshape(-1, 2).T)
+    return pairs(*np.array(found, dtype=float).reshape(-1, 2).T)
 
 
 def _best_baselines(figures: dict[str, Any], most: int = 3) -> dict[str, dict[str, Any]]:
@@ -321,18 +167,18 @@ def novel_and_performant(figures: dict[str, Any]) -> Figure | None:
     lines = {n: e for n, e in {**trained, **_best_baselines(figures)}.items() if len(_margins(e)[0])}
     if not lines:
         return None
-    axes = _axes(4.6, 4.0, "margin, in τ", "networks, %")
+    axes = new_axes(4.6, 4.0, "margin, in τ", "networks, %")
     for name, entry in lines.items():
         own = look(entry)
         style = "-" if name in trained else (0, (3, 2))
         axes.plot(*_margins(entry), marker=own.marker, markersize=5, linestyle=style, color=own.colour, label=name)
-    _percent(axes)
+    in_percent(axes)
     ticks = sorted({margin for e in lines.values() for margin in _margins(e)[0]})
     axes.set_xscale("log")
     axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
     axes.set_xticks([], minor=True)
     axes.set_ylim(-0.04, 1.04)
-    return _finish(axes)
+    return finished(axes)
 
 
 @plot(
@@ -342,26 +188,14 @@ def novel_and_performant(figures: dict[str, Any]) -> Figure | None:
 def loss(figures: dict[str, Any]) -> Figure | None:
     """Flow matching loss by step, training and held-out."""
     step = numbers(figures, "curves", "step")
-    axes = _axes(4.6, 3.5, "step", "loss")
-    _line(axes, step, numbers(figures, "curves", "loss"), "training", BLUE)
-    _line(axes, step, numbers(figures, "curves", "heldout_loss"), "held-out", VERMILLION)
+    axes = new_axes(4.6, 3.5, "step", "loss")
+    curve(axes, step, numbers(figures, "curves", "loss"), "training", BLUE)
+    curve(axes, step, numbers(figures, "curves", "heldout_loss"), "held-out", VERMILLION)
     if not axes.lines:
         return None
-    _powers(axes)
+    powers_of_ten(axes)
     axes.locator_params(axis="x", nbins=6)
-    return _finish(axes)
-
-
-def _powers(axes: Axes) -> None:
-    """A logarithmic axis where the values allow and need one, with plain numbers on it."""
-    values = np.concatenate([np.asarray(line.get_ydata(), dtype=float) for line in axes.lines])
-    if values.min() <= 0 or values.max() < 3 * values.min():
-        return
-    axes.set_yscale("log")
-    subs = (1.0, 2.0, 5.0) if values.max() < 1e3 * values.min() else (1.0,)
-    axes.yaxis.set_major_locator(LogLocator(subs=subs))
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.yaxis.set_minor_locator(NullLocator())
+    return finished(axes)
 
 
 @plot(
@@ -370,14 +204,14 @@ def _powers(axes: Axes) -> None:
 )
 def dispersion(figures: dict[str, Any]) -> Figure | None:
     """Dispersion of generated codes, relative to the members', by step."""
-    axes = _axes(4.6, 3.5, "step", "dispersion")
-    _line(axes, numbers(figures, "curves", "step"), numbers(figures, "curves", "dispersion"), "", VERMILLION)
+    axes = new_axes(4.6, 3.5, "step", "dispersion")
+    curve(axes, numbers(figures, "curves", "step"), numbers(figures, "curves", "dispersion"), "", VERMILLION)
     if not axes.lines:
         return None
-    _rule(axes, 1.0, "members", across=True)
+    rule(axes, 1.0, "members", across=True)
     axes.set_ylim(bottom=0)
     axes.locator_params(axis="x", nbins=6)
-    return _finish(axes)
+    return finished(axes)
 
 
 @plot(
@@ -387,16 +221,16 @@ def dispersion(figures: dict[str, Any]) -> Figure | None:
 def spectrum(figures: dict[str, Any]) -> Figure | None:
     """Variances along principal directions, and how many directions they amount to."""
     variance = numbers(figures, "spectrum", "variance")
-    x, y = _pairs(np.arange(1.0, len(variance) + 1), np.where(variance > 0, variance, np.nan))
+    x, y = pairs(np.arange(1.0, len(variance) + 1), np.where(variance > 0, variance, np.nan))
     if not len(x):
         return None
-    axes = _axes(4.6, 3.5, "principal direction", "variance")
-    axes.plot(_thin(x, 10 * FEW), _thin(y, 10 * FEW), ".-", markersize=3.5, linewidth=0.8, color=BLUE)
-    _powers(axes)
+    axes = new_axes(4.6, 3.5, "principal direction", "variance")
+    axes.plot(thin(x, MOST_POINTS), thin(y, MOST_POINTS), ".-", markersize=3.5, linewidth=0.8, color=BLUE)
+    powers_of_ten(axes)
     if (rank := dig(figures, "spectrum", "effective_rank")) is not None:
-        _rule(axes, rank, f"effective rank {rank:.4g}", across=False)
-        axes.texts[-1].set_ha("right" if rank > 0.6 * x[-1] else "left")
-    return _finish(axes)
+        rule(axes, rank, f"effective rank {rank:.4g}", across=False)
+        axes.set_xlim(-0.25 * x[-1] if rank < 0.2 * x[-1] else None, None)
+    return finished(axes)
 
 
 @plot(
@@ -406,18 +240,18 @@ def spectrum(figures: dict[str, Any]) -> Figure | None:
 )
 def alignment(figures: dict[str, Any]) -> Figure | None:
     """Distance to the reference before and after alignment, per member."""
-    before, after = _pairs(*(numbers(figures, "alignment", f"distance_{when}") for when in ("before", "after")))
+    before, after = pairs(*(numbers(figures, "alignment", f"distance_{when}") for when in ("before", "after")))
     if not len(before):
         return None
     order = np.argsort(before, kind="stable")
-    axes = _axes(4.6, 3.5, "member, by its distance before", "L2 distance")
+    axes = new_axes(4.6, 3.5, "member, by its distance before", "L2 distance")
     for values, label, marker, colour in ((before, "as trained", "D", GREY), (after, "relabelled", "o", BLUE)):
-        shown = _thin(np.arange(len(order)), 4 * FEW)
+        shown = thin(np.arange(len(order)), 4 * FEW)
         axes.plot(shown + 1, values[order][shown], marker, markersize=3.5, color=colour, markeredgewidth=0, label=label)
     axes.set_ylim(bottom=0)
     if (gap := dig(figures, "alignment", "largest_output_gap")) is not None:
         axes.set_title(f"largest change of an output: {gap:.0e}", fontsize=8, alpha=0.75, loc="right")
-    return _finish(axes)
+    return finished(axes)
 
 
 def _tensors(figures: dict[str, Any], most: int = 8) -> list[str]:
@@ -445,7 +279,7 @@ def histograms(figures: dict[str, Any]) -> Figure | None:
     if not names:
         return None
     rows = -(-len(names) // 2)
-    figure = Figure(figsize=(5.4, 1.25 * rows + 0.4), layout="constrained")
+    figure = Figure(figsize=(5.0, 1.2 * rows + 0.4), layout="constrained")
     grid = figure.subplots(rows, 2, squeeze=False).ravel()
     for axes, name in zip(grid, names, strict=False):
         axes.set_title(name)
@@ -458,7 +292,7 @@ def histograms(figures: dict[str, Any]) -> Figure | None:
             axes.stairs(*bars, color=VERMILLION, linewidth=1.2, label="generated")
     for axes in grid[len(names) :]:
         axes.set_axis_off()
-    return _finish(grid[0])
+    return finished(grid[0])
 
 
 def _two_colours(values: np.ndarray, most: float) -> np.ndarray:
@@ -483,7 +317,7 @@ def filters(figures: dict[str, Any]) -> Figure | None:
     if not rows:
         return None
     most = max(float(np.nanquantile(np.abs(np.concatenate(list(rows.values()))), 0.99)), 1e-12)
-    figure = Figure(figsize=(5.4, 0.85 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(5.0, 0.8 * len(rows)), layout="constrained")
     grid = figure.subplots(len(rows), 8, squeeze=False)
     for cells, (who, values) in zip(grid, rows.items(), strict=True):
         cells[0].set_ylabel(who)

@@ -7,7 +7,8 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from stages.audit.plots import INK, SECTIONS, dig, look, sets
+from stages.audit.drawing import INK, dig, look, sets
+from stages.audit.plots import SECTIONS
 
 NONE = "–"
 """Stands where a figure wasn't measured."""
@@ -141,6 +142,12 @@ def _distance(entry: dict[str, Any]) -> str:
     return f"{value:.1g}" if value is not None and 0 < value < 0.01 else _number(value, 2)
 
 
+def _beyond_one_tau(entry: dict[str, Any]) -> float | int | None:
+    """N&P at a margin of 1, however its key is spelled."""
+    shares = entry.get("novel_and_performant") or {}
+    return next((share for margin, share in shares.items() if float(margin) == 1), None)
+
+
 COLUMNS = (
     Column("Networks", "how many there are in the set", lambda e: _number(e.get("networks"), 0)),
     Column("Accuracy, %", "of the networks on the test examples, mean ± standard deviation", _accuracy),
@@ -154,7 +161,7 @@ COLUMNS = (
     Column(
         "N&P, %",
         "novel and performant: above the accuracy bar and farther than 1 τ from every member",
-        lambda e: _share(dig(e, "novel_and_performant", "1.0"), 0),
+        lambda e: _share(_beyond_one_tau(e), 0),
     ),
     Column(
         "Nearest",
