@@ -15,9 +15,6 @@ def main() -> None:
     except DwfError as error:
         _say(str(error), error)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt as error:
-        _say("stopped; finished work is kept, run the same command to go on", error)
-        sys.exit(130)
     except Exception as error:  # noqa: BLE001 - the outermost frame: whatever it is, say it in one line
         _say(f"unexpected {type(error).__name__}: {error} (run again with --debug for the traceback)", error)
         sys.exit(1)

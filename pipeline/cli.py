@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +15,7 @@ from pipeline.config import PROJECT, Experiment, load
 from pipeline.console import StageLines, human_size, plan_table, show_results
 from pipeline.dag import STAGES
 from pipeline.runner import Runner, run_directly
-from stages.errors import DwfError, UsageError
+from stages.errors import DwfError, Interrupted, UsageError
 from stages.store.artifact import FOLDERS, artifact_path, read_latest
 
 app = typer.Typer(
@@ -47,7 +49,7 @@ def run(config: File, overrides: Set = None, store: Store = None, data_root: Dat
     experiment = _load(config, overrides, store, data_root)
     console = _console()
     planned = Runner(experiment).plan()
-    with StageLines(console) as lines:
+    with _interruptible(), StageLines(console) as lines:
         if all(step.ref for step in planned):  # nothing to do: no server, no torch
             for step in planned:
                 assert step.ref
@@ -81,7 +83,7 @@ def stage(name: Annotated[str, typer.Argument(metavar="STAGE", help=" | ".join(S
     before = [step for step in runner.plan()[: STAGES.index(name)] if step.ref is None]
     if only and before:
         raise DwfError(f"{name} needs {before[0].stage}, which isn't there ({before[0].why}); run it, or drop --only")
-    with StageLines(_console()) as lines:
+    with _interruptible(), StageLines(_console()) as lines:
         runner.watch = lines.watch
         _run_here(runner, lines, name)
 
@@ -136,7 +138,17 @@ def up(store: Store = None, port: Annotated[int, typer.Option(help="Port of the 
     """Start (or find) a local Prefect server and serve the deployment dwf/full until interrupted."""
     from pipeline.server import up as serve
 
-    serve(_root(store) / ".prefect", port, typer.echo)
+    with _interruptible():
+        serve(_root(store) / ".prefect", port, typer.echo)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C ends in one line that says what to do next."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise Interrupted("stopped; finished work is kept, run the same command to go on") from error
 
 
 def _root(store: Path | None) -> Path:

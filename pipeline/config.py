@@ -166,3 +166,9 @@ def _kind(model: type[BaseModel]) -> Any:
 def flat_overrides(overrides: Mapping[str, Any]) -> list[str]:
     """`{"fit.steps": 500}` as `["fit.steps=500"]`."""
     return [f"{key}={json.dumps(value)}" for key, value in overrides.items()]  # JSON is YAML
+
+
+def keyed_overrides(overrides: Iterable[str]) -> dict[str, Any]:
+    """The inverse, for overrides that `load` has accepted."""
+    parts = (text.partition("=") for text in overrides)
+    return {key.strip(): yaml.safe_load(value) for key, _, value in parts}

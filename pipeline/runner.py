@@ -63,6 +63,11 @@ class Runner:
     stop: threading.Event = field(default_factory=threading.Event)
     """Set it and every stage ends at its next sign of progress, keeping its finished units."""
 
+    shares: dict[tuple[str, int], float] = field(default_factory=dict)
+    """How far each unit of each stage is."""
+    started: dict[str, float] = field(default_factory=dict)
+    """When each stage, or its first unit, began."""
+
     @property
     def root(self) -> Path:
         """Folder of all artifacts."""
@@ -140,7 +145,7 @@ class Runner:
     def _build(self, stage: str, key: str, upstream: Mapping[str, Ref], work: Path) -> Ref:
         function = getattr(importlib.import_module(f"stages.{stage}"), stage)
         params = self.experiment.params(stage)
-        started = time.monotonic()
+        started = self.started.setdefault(stage, time.monotonic())
         with _explained(work):
             work.mkdir(parents=True, exist_ok=True)
             summary = function(*upstream.values(), params, self.context(stage, work, self.experiment.threads))
@@ -164,6 +169,7 @@ class Runner:
 
     def run_unit(self, stage: str, unit: Any, total: int, upstream: Mapping[str, Ref]) -> bool:
         """Do one of `total` units, unless it's done; False if it was. Two runs never do the same one."""
+        self.started.setdefault(stage, time.monotonic())
         key = self.key(stage, upstream)
         work = work_path(self.root, stage, key)
         do = getattr(importlib.import_module(f"stages.{stage}"), UNITS[stage][1])
@@ -173,7 +179,10 @@ class Runner:
                 if find(self.root, stage, key):
                     return False
                 threads = max(1, self.experiment.threads // total)
-                return do(self.experiment.params(stage), unit, self.context(stage, work, threads))
+                context = self.context(stage, work, threads, unit.index, total)
+                did = do(self.experiment.params(stage), unit, context)
+        context.progress(1.0, f"unit {unit.index + 1} of {total}")
+        return did
 
     def run_units(self, stage: str, upstream: Mapping[str, Ref]) -> None:
         """Do all units of a stage side by side, as many at once as there are threads."""
@@ -190,14 +199,16 @@ class Runner:
                 pool.shutdown(cancel_futures=True)
                 raise
 
-    def context(self, stage: str, work: Path, threads: int) -> Any:
-        """What the stage runs on."""
+    def context(self, stage: str, work: Path, threads: int, unit: int = 0, total: int = 1) -> Any:
+        """What the stage, or one of its `total` units, runs on; progress is of the whole stage."""
         from stages.context import Context, pick_device
 
         def progress(share: float, note: str) -> None:
             if self.stop.is_set():
                 raise Interrupted("stopped; finished work is kept, run the same command to go on")
-            self.watch(stage, share, note)
+            self.shares[stage, unit] = share
+            done = sum(share for (s, _), share in list(self.shares.items()) if s == stage)
+            self.watch(stage, min(done / total, 1), note)
 
         device = pick_device(self.experiment.device)
         return Context(work, self.experiment.data_root, device, threads, progress)

@@ -103,10 +103,10 @@ def _torchvision(class_name: str) -> Callable[[Path, bool], Arrays]:
         cls = getattr(datasets, class_name)
         try:
             data = cls(str(root), train=train, download=not _offline())
-        except (RuntimeError, OSError) as error:
+        except (RuntimeError, OSError, ValueError, AssertionError) as error:  # the last two: a damaged file
             where = root / class_name / "raw"
             raise DataMissing(
-                f"{class_name} isn't in {where} and can't be downloaded ({_first_line(error)}); put its four IDX files "
+                f"{class_name} can't be read from {where} or downloaded ({_first_line(error)}); put its four IDX files "
                 f"({', '.join(Path(p).stem for p, _ in cls.resources[:2])}, ...) there, or name the folder above "
                 f"{class_name}/ with --data-root or DWF_DATA_ROOT"
             ) from error

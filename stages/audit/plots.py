@@ -229,7 +229,6 @@ def spectrum(figures: dict[str, Any]) -> Figure | None:
     powers_of_ten(axes)
     if (rank := dig(figures, "spectrum", "effective_rank")) is not None:
         rule(axes, rank, f"effective rank {rank:.4g}", across=False)
-        axes.set_xlim(-0.25 * x[-1] if rank < 0.2 * x[-1] else None, None)
     return finished(axes)
 
 

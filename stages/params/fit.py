@@ -112,13 +112,18 @@ class FitParams(Params):
     @model_validator(mode="before")
     @classmethod
     def _fill_from_preset(cls, values: Any) -> Any:
-        """`preset: paper_mlp` stands for its values; whatever stands beside it wins."""
-        if not isinstance(values, dict) or "preset" not in values:
+        """`preset: paper_mlp` stands for its values; whatever stands beside it wins, and kinds have defaults."""
+        if not isinstance(values, dict):
             return values
-        rest = {name: value for name, value in values.items() if name != "preset"}
-        if values["preset"] not in PRESETS:
-            raise ValueError(f"preset {values['preset']!r} is not one of {', '.join(PRESETS)}")
-        return _merged(PRESETS[values["preset"]], rest)
+        values = dict(values)
+        preset = values.pop("preset", None)
+        if preset is not None and preset not in PRESETS:
+            raise ValueError(f"preset {preset!r} is not one of {', '.join(PRESETS)}")
+        values = _merged(PRESETS.get(preset, {}), values)
+        for name, kind in (("space", "pca"), ("time", "uniform")):
+            if isinstance(values.get(name), dict):
+                values[name] = {"kind": kind, **values[name]}
+        return values
 
 
 def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -38,7 +38,8 @@ class Symmetry:
         """
         sizes = {}
         for group, axes in self.groups.items():
-            lengths = [weights[a.tensor].shape[a.axis] if a.tensor in weights else None for a in axes]
+            shapes = [weights[a.tensor].shape if a.tensor in weights else () for a in axes]
+            lengths = [shape[a.axis] if a.axis < len(shape) else None for a, shape in zip(axes, shapes, strict=True)]
             for a, length in zip(axes, lengths, strict=True):
                 if length is None or length != lengths[0]:
                     raise LayoutMismatch(

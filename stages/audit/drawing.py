@@ -1,0 +1,204 @@
+"""How the report draws: one style, one palette, and inline SVG whose text and axes take the page's own ink."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import StringIO
+from typing import Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
+
+INK = "#010203"
+"""Stands for the page's text colour while drawing; the SVG then says currentColor."""
+BLUE, SKY, GREEN, ORANGE, VERMILLION, PURPLE = "#0072b2", "#56b4e9", "#009e73", "#e69f00", "#d55e00", "#cc79a7"
+GREY = "#8a8f94"
+STYLE: dict[Any, Any] = {
+    **dict.fromkeys(
+        ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color", "grid.color"), INK
+    ),
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "legend.fontsize": 8.5,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "axes.grid": True,
+    "grid.alpha": 0.13,
+    "grid.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 3,
+    "ytick.major.size": 3,
+    "legend.frameon": False,
+    "lines.linewidth": 1.4,
+    "svg.fonttype": "none",
+    "text.parse_math": False,
+    "axes.formatter.use_mathtext": False,
+}
+MOST_POINTS = 600
+"""Points drawn of one curve: more can't be seen and make the page heavy."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a kind of set is drawn and called in every plot and table."""
+
+    label: str
+    colour: str
+    marker: str
+
+
+LOOKS = {
+    "members": Look("members", BLUE, "o"),
+    "held-out": Look("held-out", SKY, "D"),
+    "generated": Look("generated", VERMILLION, "^"),
+    "noise": Look("noise", GREEN, "v"),
+    "interpolation": Look("interpolation", ORANGE, "s"),
+    "soup": Look("soup", PURPLE, "P"),
+    "gaussian": Look("Gaussian", INK, "X"),
+    "retrieval": Look("retrieval", GREY, "h"),
+    "fresh": Look("fresh", GREY, "*"),
+}
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A drawing with its title and the one sentence that says what to see."""
+
+    title: str
+    caption: str
+    draw: Callable[[dict[str, Any]], Figure | None]
+    wide: bool
+
+    @property
+    def name(self) -> str:
+        """Unique on the page; the ids within the SVG begin with it."""
+        return self.draw.__name__
+
+    def __call__(self, figures: dict[str, Any]) -> str | None:
+        """The SVG, or None where `figures` lacks what is drawn; equal figures give equal text."""
+        style: dict[Any, Any] = {**STYLE, "svg.hashsalt": self.name}
+        with rc_context(style):
+            figure = self.draw(figures)
+            return None if figure is None else _inline(figure, self)
+
+
+def plot(title: str, caption: str, wide: bool = False) -> Callable[[Callable[[dict[str, Any]], Figure | None]], Plot]:
+    """Make a plot of a function that draws; a wide one takes the page's full width."""
+    return lambda draw: Plot(title, caption, draw, wide)
+
+
+def dig(source: Any, *keys: str) -> Any:
+    """The value at a path of keys, or None where a key on the way is missing or null."""
+    for key in keys:
+        source = source.get(key) if isinstance(source, dict) else None
+    return source
+
+
+def numbers(source: Any, *keys: str) -> np.ndarray:
+    """The list at a path of keys, null as NaN; empty where there is none."""
+    found = dig(source, *keys)
+    return np.array([] if found is None else found, dtype=float)
+
+
+def sets(figures: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The sets of networks by name, without those that are null."""
+    return {name: entry for name, entry in (figures.get("sets") or {}).items() if entry}
+
+
+def kind(entry: dict[str, Any]) -> str:
+    """A baseline's family, else the set's role."""
+    return entry.get("family") or entry.get("role") or "other"
+
+
+def look(entry: dict[str, Any]) -> Look:
+    """How a set is drawn; families that aren't known by name are grey."""
+    return LOOKS.get(kind(entry), Look(kind(entry), GREY, "."))
+
+
+def _inline(figure: Figure, of: Plot) -> str:
+    """The figure as an SVG element to be put into HTML: scalable, in the page's font and ink, ids its own."""
+    text = StringIO()
+    figure.savefig(text, format="svg", transparent=True, metadata={"Date": None})
+    svg = text.getvalue()[text.getvalue().index("<svg") :]
+    box = re.search(r'viewBox="[^"]*"', svg)
+    assert box, "matplotlib writes a viewBox"
+    svg = f'<svg {box[0]} role="img" aria-label="{of.title}"' + svg[svg.index(">") :]
+    svg = re.sub(r"\s*<metadata>.*?</metadata>|\s*<style.*?</style>|\s*<!--.*?-->", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"font: (?:\w+ )?([\d.]+px) [^;\"]*", r"font-size: \1", svg).replace("xlink:href", "href")
+    svg = re.sub(r'((?: id| href)="#?|url\(#)(?!data:)', rf"\g<1>{of.name}-", svg)
+    svg = re.sub(r' (?:x|y|d)="[^"]*"', lambda found: re.sub(r"(\.\d\d)\d+", r"\1", found[0]), svg)
+    return svg.replace(INK, "currentColor").strip()
+
+
+def new_axes(width: float, height: float, x: str, y: str) -> Axes:
+    """One set of labelled axes in a figure of so many inches."""
+    axes = Figure(figsize=(width, height), layout="constrained").subplots()
+    axes.set(xlabel=x, ylabel=y)
+    axes.set_axisbelow(True)
+    return axes
+
+
+def finished(axes: Axes, columns: int = 3) -> Figure:
+    """The axes' figure with its legend below, where it never covers a point."""
+    figure = axes.figure
+    assert isinstance(figure, Figure)
+    if handles := axes.get_legend_handles_labels()[0]:
+        figure.legend(handles=handles, loc="outside lower center", ncols=min(columns, len(handles)), columnspacing=1.4)
+    return figure
+
+
+def in_percent(axes: Axes) -> None:
+    """Label the vertical axis, which holds shares, in per cent."""
+    axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g}")
+
+
+def thin(values: np.ndarray, most: int) -> np.ndarray:
+    """At most so many of the values, evenly spaced, the last always among them."""
+    return values[np.unique(np.linspace(0, len(values) - 1, min(most, len(values))).round().astype(int))]
+
+
+def pairs(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Those positions of two lists where both hold a number."""
+    both = min(len(x), len(y))
+    good = np.isfinite(x[:both]) & np.isfinite(y[:both])
+    return x[:both][good], y[:both][good]
+
+
+def curve(axes: Axes, x: np.ndarray, y: np.ndarray, label: str, colour: str) -> None:
+    """A line through those points that have both numbers; none where there is none."""
+    x, y = pairs(x, y)
+    if len(x):
+        axes.plot(thin(x, MOST_POINTS), thin(y, MOST_POINTS), color=colour, label=label)
+
+
+def rule(axes: Axes, value: float | int | None, text: str, across: bool) -> None:
+    """A dashed line across (or up) the plot, named beyond its end, where nothing is covered."""
+    if value is None:
+        return
+    dashes: dict[str, Any] = {"color": INK, "alpha": 0.55, "linestyle": (0, (4, 3)), "linewidth": 0.8, "zorder": 1.5}
+    word: dict[str, Any] = {"fontsize": 8, "alpha": 0.75}
+    if across:
+        axes.axhline(value, **dashes)
+        axes.text(1.015, value, text, transform=axes.get_yaxis_transform(), va="center", **word)
+    else:
+        axes.axvline(value, **dashes)
+        axes.text(value, 1.01, text, transform=axes.get_xaxis_transform(), ha="center", va="bottom", **word)
+
+
+def powers_of_ten(axes: Axes) -> None:
+    """A logarithmic axis where the values allow and need one, with plain numbers on it."""
+    values = np.concatenate([np.asarray(line.get_ydata(), dtype=float) for line in axes.lines])
+    if values.min() <= 0 or values.max() < 10 * values.min():
+        return
+    axes.set_yscale("log")
+    subs = (1.0, 2.0, 5.0) if values.max() < 1e3 * values.min() else (1.0,)
+    axes.yaxis.set_major_locator(LogLocator(subs=subs))
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.yaxis.set_minor_locator(NullLocator())
