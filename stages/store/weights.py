@@ -37,7 +37,7 @@ class WeightsWriter:
         shape = (len(self.names), layout.parameters)
         plan = plan_chunks(*shape)
         if (path / "weights" / "zarr.json").exists():
-            self.group = zarr.open_group(path, mode="r+")
+            self.group = zarr.open_group(path, mode="r+", use_consolidated=False)  # which would go stale
         else:
             (path / "zarr.json").unlink(missing_ok=True)  # of a writer killed before its array was there
             self.group = create_group(path, "weights", {"layout": layout.to_json(), **attrs})

@@ -1,0 +1,184 @@
+"""Every figure against a brute-force or closed-form value."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.nn import functional as F
+
+from stages.audit import baselines, collapse, novelty, performance
+from stages.audit.figures import FIGURES, Subject, Yardstick, measure, per_network, summary
+from stages.audit.verdict import verdict
+
+seeds = st.integers(0, 10_000)
+
+
+def masks(seed: int, networks: int = 5, examples: int = 12) -> torch.Tensor:
+    return torch.rand(networks, examples, generator=torch.Generator().manual_seed(seed)) < 0.3
+
+
+def iou(a: torch.Tensor, b: torch.Tensor) -> float:
+    one, two = set(a.nonzero().flatten().tolist()), set(b.nonzero().flatten().tolist())
+    return len(one & two) / len(one | two) if one | two else 1.0
+
+
+@given(seeds, seeds)
+def test_max_iou_equals_set_arithmetic(a: int, b: int):
+    networks, members = masks(a), masks(b, 4)
+    expected = [max(iou(n, m) for m in members) for n in networks]
+    assert novelty.max_iou(networks, members, themselves=False).tolist() == pytest.approx(expected)
+
+
+@given(seeds)
+def test_members_are_compared_with_the_others_only(seed: int):
+    members = masks(seed)
+    expected = [max(iou(m, o) for j, o in enumerate(members) if j != i) for i, m in enumerate(members)]
+    assert novelty.max_iou(members, members, themselves=True).tolist() == pytest.approx(expected)
+    assert (novelty.max_iou(members, members, themselves=False) == 1).all(), "with themselves they are copies"
+
+
+@given(seeds)
+def test_the_nearest_member_is_the_nearest(seed: int):
+    g = torch.Generator().manual_seed(seed)
+    rows, members = torch.randn(6, 7, generator=g), torch.randn(4, 7, generator=g)
+    distance, index = novelty.nearest(rows, members, themselves=False)
+    for i, row in enumerate(rows):
+        each = [math.dist(row.tolist(), member.tolist()) for member in members]
+        assert float(distance[i]) == pytest.approx(min(each))
+        assert int(index[i]) == each.index(min(each))
+
+
+def test_leave_one_out_distances_skip_oneself_across_blocks():
+    rows = torch.arange(600.0)[:, None] * torch.ones(1, 4)
+    distance, index = novelty.nearest(rows, rows, themselves=True)
+    assert torch.allclose(distance, torch.full((600,), 2.0, dtype=torch.float64))
+    assert (index != torch.arange(600)).all()
+
+
+def test_novel_and_performant_counts_what_is_above_the_bar_and_far_enough():
+    accuracy, distance = torch.tensor([0.9, 0.8, 0.95, 0.95]), torch.tensor([3.0, 3.0, 1.0, 0.4])
+    shares = novelty.novel_and_performant(accuracy, distance, bar=0.9, tau=2.0, margins=(0.25, 1.0))
+    assert shares == {"0.25": 0.5, "1.0": 0.25}
+
+
+@given(seeds)
+def test_performance_equals_torch(seed: int):
+    g = torch.Generator().manual_seed(seed)
+    logits, targets = torch.randn(3, 9, 4, generator=g), torch.randint(4, (9,), generator=g)
+    expected = [float(F.cross_entropy(one.double(), targets)) for one in logits]
+    assert performance.negative_log_likelihood(logits, targets).tolist() == pytest.approx(expected)
+    right = [(one.argmax(1) == targets).double().mean().item() for one in logits]
+    assert performance.accuracy(performance.wrong(logits, targets)).tolist() == pytest.approx(right)
+
+
+def test_an_ensemble_votes_with_probabilities():
+    confident, unsure = [[4.0, 0.0]], [[0.0, 0.1]]
+    logits = torch.tensor([confident, unsure, unsure])
+    assert performance.ensemble_accuracy(logits, torch.tensor([0])) == 1.0, "one sure network outweighs two unsure ones"
+    assert performance.ensemble_accuracy(logits[1:], torch.tensor([0])) == 0.0
+
+
+def test_noise_is_relative_to_each_tensors_spread():
+    members = torch.zeros(3, 4000)
+    spread = torch.cat([torch.full((2000,), 0.1), torch.full((2000,), 2.0)])
+    rows = baselines.noise(members, spread, 0.5, 50, torch.Generator().manual_seed(0))
+    assert float(rows[:, :2000].std()) == pytest.approx(0.05, rel=0.02)
+    assert float(rows[:, 2000:].std()) == pytest.approx(1.0, rel=0.02)
+
+
+def test_interpolations_lie_between_two_different_members():
+    members = torch.eye(6) * 3
+    for row in baselines.interpolation(members, 0.25, 40, torch.Generator().manual_seed(0)):
+        assert sorted(row[row != 0].tolist()) == pytest.approx([0.75, 2.25])
+
+
+def test_a_soup_is_the_mean_of_different_members_and_all_of_them_give_the_mean():
+    members = torch.eye(6)
+    soups = baselines.soup(members, 3, 20, torch.Generator().manual_seed(0))
+    assert torch.allclose(soups.sum(1), torch.ones(20))
+    assert ((soups > 0).sum(1) == 3).all()
+    assert torch.allclose(baselines.soup(members, 6, 1, torch.Generator().manual_seed(0))[0], members.mean(0))
+
+
+def test_retrieval_gives_members_back():
+    members = torch.randn(5, 8, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(baselines.retrieval(members.flip(0) + 0.01, members), members.flip(0))
+
+
+def test_the_gaussian_null_has_the_members_moments_in_every_code():
+    codes = torch.randn(50, 3, generator=torch.Generator().manual_seed(0)) * torch.tensor([1.0, 5.0, 0.2]) + 2
+    drawn = baselines.gaussian(codes, lambda z: z, 20_000, torch.Generator().manual_seed(1))
+    assert torch.allclose(drawn.mean(0), codes.mean(0), atol=0.15)
+    assert torch.allclose(drawn.std(0), codes.std(0), rtol=0.05)
+
+
+def test_dispersion_is_the_factor_by_which_codes_are_spread():
+    codes = torch.randn(40, 3, generator=torch.Generator().manual_seed(0))
+    shrunk = codes.mean(0) + 0.3 * (codes - codes.mean(0))
+    assert collapse.dispersion(codes, codes) == pytest.approx(1)
+    assert collapse.dispersion(shrunk, codes) == pytest.approx(0.3, rel=1e-5)
+    one = shrunk.clone()
+    one[:, 1:] = codes[:, 1:]
+    assert collapse.dispersion_by_direction(one, codes).tolist() == pytest.approx([0.3, 1, 1], rel=1e-4)
+
+
+def test_duplicates_are_counted_once_each():
+    rows = torch.tensor([[0.0], [0.0], [1.0], [0.0]])
+    assert collapse.duplicates(torch.cdist(rows, rows), 1e-6) == 2
+
+
+def test_a_summary_holds_mean_spread_extremes_and_quantiles():
+    s = summary(torch.tensor([1.0, 2.0, 3.0, 4.0]))
+    assert (s["mean"], s["min"], s["max"], s["p50"]) == (2.5, 1.0, 4.0, 2.5)
+    assert s["std"] == pytest.approx(math.sqrt(1.25))
+
+
+def subject(role: str = "generated") -> Subject:
+    g = torch.Generator().manual_seed(3)
+    members, targets = torch.randn(6, 5, generator=g), torch.randint(3, (20,), generator=g)
+    yardstick = Yardstick(targets, members, masks(1, 6, 20), lambda rows: rows, 0.5, 2.0, (0.5, 1.0))
+    rows = members if role == "members" else torch.randn(4, 5, generator=g)
+    return Subject(role, None, rows, torch.randn(len(rows), 20, 3, generator=g), yardstick)
+
+
+def test_every_figure_is_reported_under_its_name():
+    figures = measure(subject())
+    assert {figure.__name__ for figure in FIGURES} <= set(figures)
+    assert all(len(values) == 4 for values in per_network(subject()).values())
+
+
+def test_members_are_never_their_own_nearest_member():
+    assert measure(subject("members"))["distance"]["min"] > 0
+
+
+def planted(**generated: object) -> dict[str, dict[str, object]]:
+    def one(role: str, accuracy: float, distance: float, overlap: float, family: str = "") -> dict[str, object]:
+        return {"role": role, "family": family, "networks": 100, "accuracy": {"mean": accuracy, "std": 0.005},
+                "distance_in_tau": distance, "max_iou": {"mean": overlap}}  # fmt: skip
+
+    sets = {
+        "members": one("members", 0.96, 1.0, 0.5),
+        "held-out": one("held-out", 0.96, 1.0, 0.5),
+        "noise 0.1": one("baseline", 0.955, 0.3, 0.8, "noise"),
+        "soup 2": one("baseline", 0.85, 0.8, 0.6, "soup"),
+    }
+    return {**sets, "generated": one("generated", **generated)}  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("generated", "answers"),
+    [
+        ({"accuracy": 0.96, "distance": 0.0, "overlap": 1.0}, (True, False, False)),  # copies: accurate, never new
+        ({"accuracy": 0.957, "distance": 0.15, "overlap": 0.9}, (True, False, False)),  # noise is as good half way
+        ({"accuracy": 0.954, "distance": 0.3, "overlap": 0.8}, (False, False, False)),  # no better than noise
+        ({"accuracy": 0.9553, "distance": 0.3, "overlap": 0.8}, (True, False, False)),  # ahead by less than the error
+        ({"accuracy": 0.96, "distance": 1.0, "overlap": 0.5}, (True, True, True)),  # held-out members themselves
+        ({"accuracy": 0.30, "distance": 3.0, "overlap": 0.1}, (False, True, True)),  # fresh networks
+    ],
+)
+def test_the_verdict_tells_copies_noise_and_held_out_members_apart(generated, answers):
+    found = verdict(planted(**generated))
+    assert (found["accurate"], found["new"], found["better_than_baselines"]) == answers
+    assert "tau" in found["text"]

@@ -1,0 +1,171 @@
+"""The flow learns the members' distribution, from the members alone, and samples complete networks."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from stages.artifacts.alignment import ALIGNMENT, Alignment
+from stages.artifacts.fitted import CURVES, VELOCITY, read_fitted
+from stages.artifacts.members import is_train, open_weights
+from stages.context import Context
+from stages.errors import Diverged
+from stages.fit import _Data, _draw, _times, fit
+from stages.nets.registry import build
+from stages.pack import FACTS, pack
+from stages.params.fit import FitParams
+from stages.params.network import MLP
+from stages.params.pack import PackParams
+from stages.params.sample import SampleParams
+from stages.sample import sample
+from stages.store.arrays import write_arrays
+from stages.store.layout import Layout
+from stages.store.refs import Ref
+from stages.store.weights import write_weights
+
+NETWORK = MLP(widths=(2, 3, 2))
+HELDOUT = 8
+
+
+def ref(stage: str, path: Path) -> Ref:
+    return Ref(stage=stage, key="test", path=path, digest="")
+
+
+def packed_from(rows: torch.Tensor, folder: Path) -> Ref:
+    """A packed artifact of these networks, the last few held out, nothing relabelled."""
+    layout = Layout.of(build(NETWORK).state_dict())
+    n = len(rows)
+    facts = {name: np.zeros(n) for name in FACTS}
+    facts["split"] = np.array(["train"] * (n - HELDOUT) + ["held-out"] * HELDOUT, dtype=object)
+    attrs = {"network": NETWORK.model_dump(mode="json"), "dataset": "iris"}
+    for name in ("zoo/shards", "canonical", "packed"):
+        (folder / name).mkdir(parents=True)
+    write_weights(folder / "zoo/shards/0000.zarr", layout, [f"m{i}" for i in range(n)], rows, facts, attrs)
+    same = Alignment({"hidden1": torch.arange(3).repeat(n, 1)}, {})
+    write_arrays(folder / "canonical" / ALIGNMENT, "alignment", same.arrays(), {})
+    pack(
+        ref("zoo", folder / "zoo"), ref("canonicalize", folder / "canonical"), PackParams(), Context(folder / "packed")
+    )
+    return ref("pack", folder / "packed")
+
+
+def blob(n: int = 72, seed: int = 0) -> torch.Tensor:
+    """Members from a Gaussian with a known mean and very different spreads."""
+    scale = torch.linspace(0.05, 2, 17)
+    return 3 + scale * torch.randn(n, 17, generator=torch.Generator().manual_seed(seed))
+
+
+def params(**values: object) -> FitParams:
+    base = {"velocity": {"hidden": 64, "time_dim": 8, "dropout": 0.0}, "steps": 400, "batch": 64, "check_every": 200,
+            "ema": 0.99, "optimizer": {"lr": 3e-3}}  # fmt: skip
+    return FitParams.model_validate(base | values)
+
+
+def fitted(packed: Ref, folder: Path, **values: object) -> Ref:
+    folder.mkdir(parents=True)
+    fit(packed, params(**values), Context(folder))
+    return ref("fit", folder)
+
+
+def sampled(packed: Ref, flow: Ref, folder: Path, networks: int) -> torch.Tensor:
+    folder.mkdir(parents=True)
+    sample(packed, flow, SampleParams(networks=networks, method="heun", steps=20), Context(folder))
+    return open_weights(ref("sample", folder)).rows()
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> Ref:
+    return packed_from(blob(), tmp_path_factory.mktemp("packed"))
+
+
+@pytest.mark.parametrize("space", [{"kind": "pca", "whiten": True}, {"kind": "raw"}], ids=["codes", "raw"])
+def test_samples_have_the_members_mean_and_spread(packed: Ref, tmp_path: Path, space: dict[str, object]):
+    flow = fitted(packed, tmp_path / "fit", space=space, steps=1200)
+    rows = sampled(packed, flow, tmp_path / "sample", 400)
+    members = blob()[:-HELDOUT]
+    assert torch.allclose(rows.mean(0), members.mean(0), atol=0.5)
+    assert 0.7 < float((rows - rows.mean(0)).norm() / 400**0.5 / ((members - members.mean(0)).norm() / 64**0.5)) < 1.3
+
+
+def test_an_untrained_flow_does_not_pass_that_test(packed: Ref, tmp_path: Path):
+    rows = sampled(packed, fitted(packed, tmp_path / "fit", steps=1, space={"kind": "raw"}), tmp_path / "sample", 50)
+    assert not torch.allclose(rows.mean(0), blob()[:-HELDOUT].mean(0), atol=0.5)
+
+
+def test_held_out_members_never_shape_the_flow(packed: Ref, tmp_path: Path):
+    others = blob()
+    others[-HELDOUT:] = 100 * torch.randn(HELDOUT, 17, generator=torch.Generator().manual_seed(9))
+    same = packed_from(others, tmp_path / "others")
+    a = fitted(packed, tmp_path / "a", steps=20).path / VELOCITY
+    b = fitted(same, tmp_path / "b", steps=20).path / VELOCITY
+    assert a.read_bytes() == b.read_bytes()
+    changed = packed_from(blob(seed=1), tmp_path / "changed")
+    assert a.read_bytes() != (fitted(changed, tmp_path / "c", steps=20).path / VELOCITY).read_bytes(), "members do"
+
+
+def test_picking_by_held_out_loss_keeps_the_weights_of_the_lowest(packed: Ref, tmp_path: Path):
+    folder = tmp_path / "fit"
+    folder.mkdir()
+    summary = fit(packed, params(pick="heldout", steps=1000, check_every=100, optimizer={"lr": 2e-2}), Context(folder))
+    curves = np.loadtxt(folder / CURVES, delimiter=",", skiprows=1)
+    assert summary["lowest_heldout_loss"] == pytest.approx(curves[:, 2].min())
+    upto = fitted(packed, tmp_path / "last", steps=1000, check_every=100, optimizer={"lr": 2e-2})
+    equal = (upto.path / VELOCITY).read_bytes() == (folder / VELOCITY).read_bytes()
+    assert equal == (summary["lowest_heldout_step"] == 1000)
+
+
+def test_the_source_is_as_wide_as_asked(packed: Ref, tmp_path: Path):
+    points = blob()[:-HELDOUT]
+    spread = float((points - points.mean(0)).square().mean().sqrt())
+    absolute = fitted(packed, tmp_path / "a", steps=1, space={"kind": "raw"}, source={"std": 0.01, "relative": False})
+    relative = fitted(packed, tmp_path / "r", steps=1, space={"kind": "raw"}, source={"std": 0.5})
+    assert read_fitted(absolute.path).source_std == 0.01
+    assert read_fitted(relative.path).source_std == pytest.approx(0.5 * spread, rel=1e-4)
+
+
+def test_source_noise_and_times_are_fresh_every_step():
+    data = _Data(torch.zeros(4, 3), torch.zeros(2, 3), 1.0)
+    one, two = _draw(data, params()), _draw(data, params())
+    assert not torch.equal(one.velocity, two.velocity)
+    assert not torch.equal(one.t, two.t)
+
+
+def test_beta_times_have_the_law_that_was_asked_for():
+    t = _times(params(time={"kind": "beta", "alpha": 2.0, "beta": 5.0}), 20_000, torch.device("cpu"))
+    assert float(t.mean()) == pytest.approx(2 / 7, abs=0.01)
+    assert float(_times(params(), 20_000, torch.device("cpu")).mean()) == pytest.approx(0.5, abs=0.01)
+
+
+def test_a_loss_that_is_not_finite_stops_with_a_word(packed: Ref, tmp_path: Path):
+    with pytest.raises(Diverged, match=r"lower fit\.optimizer\.lr"):
+        fitted(packed, tmp_path / "fit", optimizer={"lr": 1e30}, steps=40)
+
+
+def test_the_global_random_state_is_left_alone(packed: Ref, tmp_path: Path):
+    before = torch.get_rng_state()
+    fitted(packed, tmp_path / "fit", steps=2)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_events_and_curves_are_there_and_the_checkpoint_is_gone(packed: Ref, tmp_path: Path):
+    folder = fitted(packed, tmp_path / "fit").path
+    assert list((folder / "events").glob("events*"))
+    assert (folder / CURVES).read_text().splitlines()[0] == "step,loss,heldout_loss,dispersion"
+    assert not list(folder.glob("checkpoint*"))
+
+
+def test_a_network_depends_on_the_seed_and_its_number_alone(packed: Ref, tmp_path: Path):
+    flow = fitted(packed, tmp_path / "fit", steps=50)
+    few, many = (sampled(packed, flow, tmp_path / f"s{n}", n) for n in (3, 300))
+    assert torch.allclose(few, many[:3], atol=1e-4)
+    assert not torch.allclose(many[0], many[1], atol=1e-2)
+
+
+def test_codes_lie_in_the_span_of_the_training_members(packed: Ref, tmp_path: Path):
+    flow = fitted(packed, tmp_path / "fit", steps=2, space={"kind": "pca", "components": 5})
+    rows = sampled(packed, flow, tmp_path / "sample", 30)
+    store = open_weights(packed)
+    centred = rows - torch.from_numpy(store.facts("pca/mean"))
+    assert torch.linalg.matrix_rank(centred, atol=1e-3) == 5
+    assert int(is_train(store).sum()) == 64
