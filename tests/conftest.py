@@ -1,9 +1,15 @@
 """What holds for every test: reproducible draws, and no more threads than small networks can use."""
 
 import os
+import shutil
+from pathlib import Path
 
+import pytest
 import torch
 from hypothesis import HealthCheck, settings
+from smoke import Done, run_smoke
+
+from stages import evaluate
 
 settings.register_profile(
     "dwf",
@@ -15,3 +21,23 @@ settings.register_profile(
 settings.load_profile("dwf")
 torch.set_num_threads(2)
 os.fsync = lambda descriptor: None  # no test cuts the power, and every store would wait for the disk
+
+
+@pytest.fixture
+def quick_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page has its own tests; elsewhere its plots would be most of the time."""
+    monkeypatch.setattr(evaluate, "write_report", lambda path, figures, about: path.write_text("a page"))
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done]:
+    """The smoke configuration's store, finished; to be read only."""
+    root = tmp_path_factory.mktemp("finished")
+    return root, run_smoke(root)
+
+
+@pytest.fixture
+def store(finished: tuple[Path, Done], tmp_path: Path) -> Path:
+    """A copy of the finished store, free to be harmed."""
+    shutil.copytree(finished[0], tmp_path / "store")
+    return tmp_path / "store"

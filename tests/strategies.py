@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from hypothesis import strategies as st
-from torch import Tensor, nn
+from torch import Tensor
 from torch.func import functional_call
 
 from stages.nets.mlp import build, symmetry

@@ -6,7 +6,6 @@ from stages.errors import Damaged, DwfError
 from stages.store.arrays import digest_group, open_group
 from stages.store.artifact import Manifest, content_digest, files_below, read_manifest, sha256_of
 
-
 UNREADABLE = (DwfError, OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError)
 """What Zarr and JSON raise on bytes that aren't what was written."""
 

@@ -29,6 +29,8 @@ def linger(runner: Runner, stage: str) -> None:
 def run(runner: Runner, stage: str, upstream: dict[str, Ref]) -> tuple[Ref, bool]:
     """An empty folder is a finished artifact."""
     del upstream
+    if stage == "fit" and os.environ.get("FAKE") == "linger 3":
+        sys.stdout.write("in 3\n"); sys.stdout.flush(); time.sleep(3)
     if stage == "fit" and os.environ.get("FAKE") == "linger":
         linger(runner, stage)
     if stage == "fit" and os.environ.get("FAKE") == "diverge":

@@ -5,17 +5,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from smoke import SMOKE, run_smoke
 
 from pipeline import keys
 from pipeline.config import PROJECT, load
 from pipeline.dag import STAGES, dag
 from pipeline.runner import Runner, run_directly
-from stages import evaluate
 from stages.errors import DwfError, Interrupted, NotComplete
 from stages.store.artifact import FOLDERS, Manifest, find, read_manifest
 from stages.store.refs import Ref
 
-SMOKE = PROJECT / "conf" / "smoke.yaml"
 MANY = ["sample.networks=8000", "sample.steps=1"]
 """Three rows of chunks to sample, so that there is a middle to be killed in."""
 
@@ -24,22 +23,8 @@ class Killed(BaseException):
     """Stands for a kill: nothing in the code catches it."""
 
 
-@pytest.fixture(autouse=True)
-def quick_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The page has its own tests; here its plots would be most of the time."""
-    monkeypatch.setattr(evaluate, "write_report", lambda path, figures, about: path.write_text("a page"))
-
-
-def run(
-    root: Path, *overrides: str, watch: Callable[..., None] | None = None, last: str = "evaluate"
-) -> dict[str, tuple[Ref, bool]]:
-    """Run the dag and tell what each stage made and whether it was reused."""
-    done: dict[str, tuple[Ref, bool]] = {}
-    runner = Runner(load(SMOKE, overrides, root))
-    if watch:
-        runner.watch = watch
-    run_directly(runner, lambda stage, ref, reused: done.update({stage: (ref, reused)}), last)
-    return done
+pytestmark = pytest.mark.usefixtures("quick_report")
+run = run_smoke
 
 
 def ran(done: dict[str, tuple[Ref, bool]]) -> set[str]:
@@ -48,21 +33,6 @@ def ran(done: dict[str, tuple[Ref, bool]]) -> set[str]:
 
 def digests(done: dict[str, tuple[Ref, bool]]) -> dict[str, str]:
     return {stage: ref.digest for stage, (ref, _) in done.items()}
-
-
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, tuple[Ref, bool]]]:
-    root = tmp_path_factory.mktemp("finished")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(evaluate, "write_report", lambda path, figures, about: path.write_text("a page"))
-        return root, run(root)
-
-
-@pytest.fixture
-def store(finished: tuple[Path, dict[str, tuple[Ref, bool]]], tmp_path: Path) -> Path:
-    """A copy of the finished store, free to be harmed."""
-    shutil.copytree(finished[0], tmp_path / "store")
-    return tmp_path / "store"
 
 
 def test_the_dag_calls_every_stage_once_and_hands_on_what_it_needs():
