@@ -43,7 +43,7 @@ def pack(zoo: Ref, canonical: Ref, params: PackParams, ctx: Context) -> dict[str
     writer.finish(facts, _reduced(mean, gram, values) | _tensor_statistics(writer, train, members.layout))
     rank = effective_rank(values)
     return {"networks": len(members), "parameters": members.layout.parameters, "effective_rank": rank,
-            "flatness": float(values[0] / values[: int(train.sum()) - 1].median())}  # fmt: skip
+            "flatness": float(values[0] / values.median())}  # fmt: skip
 
 
 def _reduced(mean: Tensor, gram: Tensor, values: Tensor) -> dict[str, Named]:

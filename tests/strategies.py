@@ -96,7 +96,7 @@ def random_rows(network: MLP, count: int, seed: int = 0) -> tuple[Layout, Tensor
     return rows_of([tiny_net(network.widths, 1000 * seed + i).weights for i in range(count)])
 
 
-def write_zoo(folder: Path, network: MLP, rows: Tensor, heldout: int = 2, shard: int = 4) -> Ref:
+def write_zoo(folder: Path, network: MLP, rows: Tensor, heldout: int = 2, shard: int = 20) -> Ref:
     """A zoo artifact as stage 1 leaves it, but of the given rows; the last `heldout` are held out. Iris is its task."""
     layout = Layout.of(build(network).state_dict())
     total = len(rows)

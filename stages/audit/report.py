@@ -111,7 +111,6 @@ def _stage(entry: dict[str, Any]) -> dict[str, str]:
         "stage": str(entry.get("stage") or NONE),
         "key": str(entry.get("key") or NONE),
         "seconds": _number(entry.get("seconds"), 1),
-        "reused": {True: "reused", False: "ran", None: NONE}[entry.get("reused")],
         "summary": ", ".join(f"{k} {v}" for k, v in _facts(entry.get("summary")).items()),
     }
 

@@ -32,8 +32,8 @@ def mean_and_gram(blocks: Blocks, train: Tensor, parameters: int) -> tuple[Tenso
 
 
 def spectrum(gram: Float[Tensor, "n n"]) -> Tensor:
-    """Eigenvalues of a centred Gram matrix, divided by n: the variances along the principal directions, descending."""
-    return torch.linalg.eigvalsh(gram).flip(0).clamp_min(0) / len(gram)
+    """The variances along the n - 1 principal directions of n rows, descending: eigenvalues of the centred Gram over n."""
+    return torch.linalg.eigvalsh(gram).flip(0)[:-1].clamp_min(0) / len(gram)
 
 
 def effective_rank(values: Tensor) -> float:

@@ -43,9 +43,8 @@ def _codecs(compression: Compression) -> list[Any]:
 
 def create_group(path: Path, kind: str, attrs: Mapping[str, Any]) -> zarr.Group:
     """A new group, marked as not complete. Raises if something is there already."""
-    group = zarr.create_group(path, zarr_format=3)
-    group.attrs.update({"format": FORMAT, "format_version": FORMAT_VERSION, "kind": kind, "complete": False, **attrs})
-    return group
+    about = {"format": FORMAT, "format_version": FORMAT_VERSION, "kind": kind, "complete": False, **attrs}
+    return zarr.create_group(path, zarr_format=3, attributes=about)
 
 
 def create_array(
@@ -98,7 +97,7 @@ def put(group: zarr.Group, name: str, array: Named, compression: Compression = N
 def finish(group: zarr.Group, path: Path) -> str:
     """Digest the arrays, mark the group complete, and consolidate its metadata last. Returns the digest."""
     digest = digest_group(group)
-    group.attrs.update({"content_digest": digest, "complete": True})
+    group.update_attributes({"content_digest": digest, "complete": True})
     with _FILTERING, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Consolidated metadata is currently not part")
         zarr.consolidate_metadata(path)
