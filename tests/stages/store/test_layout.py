@@ -1,0 +1,82 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import tensor_dicts
+
+from stages.errors import LayoutMismatch
+from stages.store.layout import Layout
+
+STATE = {"a.weight": torch.zeros(2, 3), "a.bias": torch.zeros(2), "count": torch.tensor(0.0)}
+LAYOUT = Layout.of(STATE)
+batches = st.lists(st.integers(1, 3), max_size=2).map(tuple)
+
+
+@given(data=st.data(), batch=batches)
+def test_flatten_and_unflatten_undo_each_other(data, batch):
+    tensors = data.draw(tensor_dicts(batch))
+    layout = Layout.of({name: t[(0,) * len(batch)] for name, t in tensors.items()})
+    rows = layout.flatten(tensors)
+    assert rows.shape == (*batch, layout.parameters)
+    back = layout.unflatten(rows)
+    assert list(back) == list(tensors)
+    for name, tensor in tensors.items():
+        assert torch.equal(back[name], tensor)
+    assert torch.equal(layout.flatten(back), rows)
+
+
+@given(tensors=tensor_dicts())
+def test_rows_hold_tensors_end_to_end_in_state_dict_order(tensors):
+    row = Layout.of(tensors).flatten(tensors)
+    assert row.tolist() == [value for tensor in tensors.values() for value in tensor.flatten().tolist()]
+
+
+@given(tensors=tensor_dicts())
+def test_json_round_trip_keeps_the_layout_and_its_digest(tensors):
+    layout = Layout.of(tensors)
+    again = Layout.from_json(layout.to_json())
+    assert again == layout
+    assert again.digest == layout.digest
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"b.weight": STATE["a.weight"], "a.bias": STATE["a.bias"], "count": STATE["count"]},
+        {"a.bias": STATE["a.bias"], "a.weight": STATE["a.weight"], "count": STATE["count"]},
+        {**STATE, "a.weight": torch.zeros(3, 2)},
+        {**STATE, "a.bias": torch.zeros(2, dtype=torch.float64)},
+        {"a.weight": STATE["a.weight"], "a.bias": STATE["a.bias"]},
+    ],
+    ids=["name", "order", "shape", "type", "count"],
+)
+def test_any_difference_changes_the_digest(other):
+    assert Layout.of(other).digest != LAYOUT.digest
+
+
+def test_unflatten_gives_views_not_copies():
+    row = torch.zeros(LAYOUT.parameters)
+    LAYOUT.unflatten(row)["a.bias"][1] = 7
+    assert row[7] == 7
+
+
+@pytest.mark.parametrize(
+    ("tensors", "named"),
+    [
+        ({"a.weight": STATE["a.weight"], "count": STATE["count"]}, "'a.bias' is missing"),
+        ({**STATE, "b.bias": torch.zeros(1)}, "'b.bias' isn't part"),
+        ({**STATE, "a.weight": torch.zeros(3, 2)}, r"'a.weight' has shape \(3, 2\), expected \(2, 3\)"),
+        ({**STATE, "a.bias": torch.zeros(())}, r"'a.bias' has shape \(\)"),
+        ({**STATE, "a.bias": torch.zeros(5, 2)}, r"'a.bias' has shape \(5, 2\), expected \(2,\)"),
+        ({**STATE, "count": torch.zeros(4)}, "'count' has shape"),
+    ],
+)
+def test_errors_name_the_tensor(tensors, named):
+    with pytest.raises(LayoutMismatch, match=named):
+        LAYOUT.flatten(tensors)
+
+
+@pytest.mark.parametrize("length", [8, 10])
+def test_rows_of_another_length_are_refused(length):
+    with pytest.raises(LayoutMismatch, match=f"{length} values where the layout holds 9"):
+        LAYOUT.unflatten(torch.zeros(2, length))
