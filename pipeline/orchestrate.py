@@ -1,6 +1,6 @@
 """The dag as a Prefect flow: every stage a task, the units of a long stage side by side.
 
-No `from __future__ import annotations` here: Prefect reads the annotations of the flow to check and show its parameters.
+No `from __future__ import annotations` here: Prefect reads the flow's annotations to check and show its parameters.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Any, cast
 from uuid import UUID
 
 import httpx
@@ -42,7 +42,6 @@ from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
 from prefect.states import Completed, Crashed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.utilities.annotations import quote  # what Prefect should hand on without looking into it
-from pydantic import Field
 
 from pipeline.config import PROJECT, flat_overrides, load
 from pipeline.dag import dag
@@ -51,6 +50,7 @@ from pipeline.server import Listener, home_of, require_writable
 from stages.errors import DwfError
 from stages.store.refs import Ref
 
+ABOUT = "From seeds to evaluated new networks; finished work is reused."
 POLL_SECONDS = 2
 """How often a served deployment looks for new runs."""
 SETTLE_SECONDS = 5.0
@@ -76,24 +76,23 @@ observed: ContextVar[Observed | None] = ContextVar("observed", default=None)
 """Flow parameters are JSON, so `dwf run` leaves its listener here; the run of a deployment finds none."""
 
 
-@flow(
-    name="dwf", flow_run_name="{config}", description="From seeds to evaluated new networks; finished work is reused."
-)
+@flow(name="dwf", flow_run_name="{config}", description=ABOUT)
 def dwf(
-    config: Annotated[
-        str, Field(description="Configuration: a path, absolute or below the project.")
-    ] = "conf/iris_mlp.yaml",
-    overrides: Annotated[
-        dict[str, Any] | None, Field(description='Laid over the configuration, e.g. {"fit.steps": 500}.')
-    ] = None,
-    store: Annotated[
-        str | None, Field(description="Folder of all artifacts, instead of the one in the configuration.")
-    ] = None,
-    data_root: Annotated[
-        str | None, Field(description="Folder of the data sets, instead of the one in the configuration.")
-    ] = None,
+    config: str = "conf/iris_mlp.yaml",
+    overrides: dict[str, Any] | None = None,
+    store: str | None = None,
+    data_root: str | None = None,
 ) -> Any:
-    """From seeds to evaluated new networks; the result is the report's folder, or the DwfError that ended a stage."""
+    """From seeds to evaluated new networks; the result is the report's folder, or the DwfError that ended a stage.
+
+    Prefect shows this on its page:
+
+    Args:
+        config: Configuration: a path, absolute or below the project.
+        overrides: Values laid over the configuration, e.g. {"fit.steps": 500}.
+        store: Folder of all artifacts, instead of the one in the configuration.
+        data_root: Folder of the data sets, instead of the one in the configuration.
+    """
     folders = (Path(folder) if folder else None for folder in (store, data_root))
     run = observed.get() or Observed(Progress())
     run.flow_run = UUID(flow_run.id)
@@ -332,7 +331,8 @@ def run_here(url: str, parameters: dict[str, Any], listener: Listener) -> None:
             finally:
                 _settle(run)
     except httpx.HTTPError as error:
-        raise DwfError(f"{url}: lost Prefect's server ({error}); finished work is kept: run the same again") from error
+        reason = str(error).partition("\n")[0]
+        raise DwfError(f"{url}: lost Prefect's server ({reason}); finished work is kept: run the same again") from error
     finally:
         observed.reset(token)
 

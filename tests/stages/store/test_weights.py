@@ -123,6 +123,18 @@ def test_a_killed_writer_goes_on_where_it_stopped(digest, tmp_path, cut):
     assert again.finish(SEEDS) == digest
 
 
+@pytest.mark.parametrize(("batch", "expected"), [(1, [(0, 2), (4, 6)]), (3, [(0, 2), (4, 6)]), (5, [(0, 4), (4, 7)])])
+def test_what_is_missing_is_named_in_whole_chunks_of_about_a_batch(tmp_path, cut, batch, expected):
+    cut(2, 4)
+    writer = WeightsWriter(tmp_path / "w.zarr", LAYOUT, NAMES, {})
+    writer.write(2, ROWS[2:4])
+    writer.write(6, ROWS[6:])
+    assert list(writer.missing(batch)) == expected
+    for start, stop in expected:
+        writer.write(start, ROWS[start:stop])
+    assert list(writer.missing(batch)) == []
+
+
 def test_a_half_written_row_of_chunks_is_missing(tmp_path, cut):
     cut(2, 4)
     writer = WeightsWriter(tmp_path / "w.zarr", LAYOUT, NAMES, {})

@@ -3,9 +3,10 @@
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline.config import load
 from pipeline.runner import Runner
@@ -14,6 +15,46 @@ from stages.errors import Diverged
 from stages.store.refs import Ref
 
 CONFIG = Path("conf/smoke.yaml")
+SHARDS = 3
+
+
+class Served(NamedTuple):
+    """A store, the API of a server that records its runs, and a way to query it."""
+
+    store: Path
+    url: str
+    ask: Callable[..., list[dict[str, Any]]]
+
+
+def run(runner: Runner, stage: str, upstream: dict[str, Ref]) -> tuple[Ref, bool]:
+    """The artifact of a stage is a folder."""
+    del upstream
+    if stage == "fit":
+        misbehave(runner, stage)
+    folder = runner.root / stage
+    there = folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    return Ref(stage=stage, key=stage, path=folder, digest=""), there
+
+
+def run_unit(runner: Runner, stage: str, unit: Any, total: int, upstream: dict[str, Ref]) -> bool:
+    """The shard with number 0 is always there already."""
+    assert total == SHARDS
+    assert upstream == {}
+    if os.environ.get("FAKE") == "linger in shards":
+        linger(runner, stage)
+    return unit.index > 0
+
+
+def misbehave(runner: Runner, stage: str) -> None:
+    """Fail or stay, if FAKE says so."""
+    match os.environ.get("FAKE"):
+        case "linger":
+            linger(runner, stage)
+        case "diverge":
+            raise Diverged("fit: the loss is nan at step 3")
+        case "interrupt":
+            raise KeyboardInterrupt
 
 
 def linger(runner: Runner, stage: str) -> None:
@@ -26,45 +67,28 @@ def linger(runner: Runner, stage: str) -> None:
         time.sleep(0.05)
 
 
-def run(runner: Runner, stage: str, upstream: dict[str, Ref]) -> tuple[Ref, bool]:
-    """An empty folder is a finished artifact."""
-    del upstream
-    if stage == "fit" and os.environ.get("FAKE") == "linger 3":
-        sys.stdout.write("in 3\n"); sys.stdout.flush(); time.sleep(3)
-    if stage == "fit" and os.environ.get("FAKE") == "linger":
-        linger(runner, stage)
-    if stage == "fit" and os.environ.get("FAKE") == "diverge":
-        raise Diverged("fit: the loss is nan at step 3")
-    folder = runner.root / stage
-    there = folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
-    return Ref(stage=stage, key=stage, path=folder, digest=""), there
-
-
-def run_unit(runner: Runner, stage: str, unit: Any, total: int, upstream: dict[str, Ref]) -> bool:
-    """The shard with number 0 is there already."""
-    del total, upstream
-    if os.environ.get("FAKE") == "linger in shards":
-        linger(runner, stage)
-    return unit.index > 0
-
-
 def fake(patch: Any) -> None:
     """Put these in place of the runner's; `patch` is `setattr` or a monkeypatch's."""
     patch(Runner, "run", run)
     patch(Runner, "run_unit", run_unit)
-    patch(Runner, "units", lambda runner, stage, up: [SimpleNamespace(index=i) for i in range(2 * (stage == "zoo"))])
+    patch(
+        Runner, "units", lambda _, stage, __: [SimpleNamespace(index=i) for i in range(SHARDS if stage == "zoo" else 0)]
+    )
 
 
 class Lines:
-    """Writes a line per stage."""
+    """Keeps and writes a line per stage."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
 
     def watch(self, stage: str, share: float, note: str) -> None:
         """Say nothing."""
 
     def done(self, stage: str, ref: Ref, reused: bool) -> None:
         """Say what became of the stage."""
-        sys.stdout.write(f"{stage} {'reused' if reused else 'done'}\n")
+        self.said.append(f"{stage} {'reused' if reused else 'done'}")
+        sys.stdout.write(self.said[-1] + "\n")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,26 @@
+"""One Prefect server for the session, of the kind that `dwf run` starts for itself."""
+
+import importlib
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from fake_run import Served
+
+from pipeline.server import embedded_server, home_of, reporting_to
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    store = tmp_path_factory.mktemp("served")
+    home = home_of(store)
+    with embedded_server(home) as server:
+        with reporting_to(server.url, home, aloud=False):
+            importlib.import_module("pipeline.orchestrate")
+        server.wait()
+
+        def ask(what: str, **query: Any) -> list[dict[str, Any]]:
+            return httpx.post(f"{server.url}/{what}/filter", json=query).raise_for_status().json()
+
+        yield Served(store, server.url, ask)
