@@ -57,7 +57,7 @@ def run(config: File, overrides: Set = None, store: Store = None, data_root: Dat
         elif direct:
             _run_here(Runner(experiment, lines.watch), lines)
         else:
-            from pipeline.server import run_with_prefect
+            from pipeline.launch import run_with_prefect
 
             run_with_prefect(config, overrides or [], store, data_root, experiment, lines)
     console.print()
@@ -136,7 +136,7 @@ def schema() -> None:
 @app.command()
 def up(store: Store = None, port: Annotated[int, typer.Option(help="Port of the local server.")] = 4200) -> None:
     """Start (or find) a local Prefect server and serve the deployment dwf/full until interrupted."""
-    from pipeline.server import up as serve
+    from pipeline.launch import up as serve
 
     with _interruptible():
         serve(_root(store) / ".prefect", port, typer.echo)

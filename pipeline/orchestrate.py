@@ -4,14 +4,9 @@ No `from __future__ import annotations` here: Prefect reads the flow's annotatio
 """
 
 import asyncio
-import base64
-import json
-import logging
-import math
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,34 +14,26 @@ from typing import Any, cast
 from uuid import UUID
 
 import httpx
-from filelock import FileLock, Timeout
-from prefect import flow, get_client, get_run_logger, task
-from prefect.artifacts import (
-    create_markdown_artifact,
-    create_progress_artifact,
-    create_table_artifact,
-    update_progress_artifact,
-)
+from prefect import flow, get_client, task
 from prefect.cache_policies import NO_CACHE
-from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
-from prefect.client.schemas.objects import State, TaskRun
+from prefect.client.schemas.objects import State
 from prefect.deployments.runner import EntrypointType
 from prefect.events.worker import EventsWorker
-from prefect.exceptions import ObjectNotFound
 from prefect.futures import PrefectFuture, as_completed
 from prefect.logging.handlers import APILogWorker
 from prefect.runner import Runner as DeploymentRunner
 from prefect.runtime import flow_run, task_run
 from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
-from prefect.states import Completed, Crashed, Failed
+from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.utilities.annotations import quote  # what Prefect should hand on without looking into it
 
+from pipeline.api import Listener, home_of
 from pipeline.config import PROJECT, flat_overrides, load
 from pipeline.dag import dag
+from pipeline.page import Progress, show_figures
+from pipeline.records import books, is_final, mark_dead, registered, task_runs
 from pipeline.runner import Runner
-from pipeline.server import Listener, home_of, require_writable
 from stages.errors import DwfError
 from stages.store.refs import Ref
 
@@ -55,12 +42,6 @@ POLL_SECONDS = 2
 """How often a served deployment looks for new runs."""
 SETTLE_SECONDS = 5.0
 """How long a finished run waits for the server to have recorded all of it."""
-LOG_SECONDS, UPDATE_SECONDS = 10.0, 1.0
-"""Least time between two log lines of a stage, and between two moves of its bar on Prefect's page."""
-PICTURE_BYTES = 200_000
-"""Larger pictures make Prefect's page slow."""
-
-log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -183,138 +164,6 @@ OPTIONS: dict[str, dict[str, Any]] = {
 """What is particular to a stage's task."""
 
 
-class Progress:
-    """Tells Prefect's log and page how far each stage is, seldom enough to cost nothing."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.logged: dict[str, float] = {}
-        self.moved: dict[str, float] = {}
-        self.bars: dict[str, UUID] = {}
-
-    def watch(self, stage: str, share: float, note: str) -> None:
-        """Log a line or move the stage's bar, if the last time is long enough ago."""
-        now = time.monotonic()
-        with self.lock:
-            if now - self.logged.setdefault(stage, now) >= LOG_SECONDS:
-                self.logged[stage] = now
-                get_run_logger().info("%s %.0f %%  %s", stage, 100 * share, note)
-            if now - self.moved.setdefault(stage, now) >= UPDATE_SECONDS:
-                self.moved[stage] = now
-                self._move(stage, 100 * share)
-
-    def done(self, stage: str, ref: Ref, reused: bool) -> None:
-        """Complete the stage's bar, if it took long enough to have one."""
-        get_run_logger().info("%s %s: %s", stage, "reused" if reused else "done", ref.path)
-        if stage in self.bars:
-            self._move(stage, 100)
-
-    def _move(self, stage: str, percent: float) -> None:
-        with _optional():
-            if stage in self.bars:
-                update_progress_artifact(self.bars[stage], percent)
-            else:
-                made = create_progress_artifact(percent, key=f"dwf-{stage}", description=stage)
-                self.bars[stage] = cast("UUID", made)
-
-
-@contextmanager
-def _optional() -> Iterator[None]:
-    """What only adorns Prefect's page doesn't end a run."""
-    try:
-        yield
-    except httpx.HTTPError as error:
-        log.warning("Prefect's server didn't take an artifact: %s", error)
-
-
-def show_figures(report: Ref) -> None:
-    """The report's table and verdict as artifacts on Prefect's page."""
-    file = report.path / "figures.json"
-    if not file.is_file():
-        return
-    figures = json.loads(file.read_text())
-    verdict = figures["verdict"]["text"]
-    text = "\n\n".join([verdict, f"Report: `{report.path / 'report.html'}`", *_pictures(report.path)])
-    with _optional():
-        create_table_artifact([_row(*entry) for entry in figures["sets"].items()], "dwf-figures", verdict)
-        create_markdown_artifact(text, "dwf-report", "What came out, and where the report is")
-
-
-def _row(name: str, s: dict[str, Any]) -> dict[str, Any]:
-    """One set of networks in the table."""
-    accuracy = s["accuracy"]
-    return {
-        "set": name,
-        "networks": s["networks"],
-        "accuracy %": f"{100 * accuracy['mean']:.2f} ± {100 * accuracy['std']:.2f}",
-        "min %": f"{100 * accuracy['min']:.2f}",
-        "max IoU": f"{s['max_iou']['mean']:.2f}",
-        "distance / tau": f"{s['distance_in_tau']:.2f}",
-        "N&P@1": f"{s['novel_and_performant'].get('1.0', math.nan):.2f}",
-        "ensemble %": f"{100 * s['ensemble_accuracy']:.2f}",
-    }
-
-
-def _pictures(folder: Path) -> Iterator[str]:
-    """Small pictures that lie beside a report, inlined: Prefect's page can't open local files."""
-    for file in sorted(folder.glob("*.png")):
-        if file.stat().st_size <= PICTURE_BYTES:
-            yield f"![{file.stem}](data:image/png;base64,{base64.b64encode(file.read_bytes()).decode()})"
-
-
-@contextmanager
-def registered(home: Path, run: UUID) -> Iterator[None]:
-    """Hold the run's lock for the length of the block, after closing the books on runs whose process died.
-
-    Raises DwfError if `home` isn't writable.
-    """
-    require_writable(home)
-    mine = FileLock(home / "runs" / f"{run}.lock")
-    with _books(home):  # else a run that starts just now could take this one for dead
-        mine.acquire()
-        _mark_dead(home)
-    try:
-        yield
-    finally:
-        with _books(home):
-            Path(mine.lock_file).unlink(missing_ok=True)
-            mine.release()
-
-
-@contextmanager
-def _books(home: Path) -> Iterator[None]:
-    (home / "runs").mkdir(exist_ok=True)
-    with FileLock(home / "runs" / "all"):
-        yield
-
-
-def _mark_dead(home: Path) -> None:
-    """Whoever held a lock that is free now has died: tell the server."""
-    for file in (home / "runs").glob("*.lock"):
-        with suppress(Timeout), FileLock(file).acquire(timeout=0):
-            _mark_crashed(UUID(file.stem))
-            file.unlink()
-
-
-def _mark_crashed(run: UUID) -> None:
-    """Set a flow run that can't go on, and its task runs, to Crashed; one that this server doesn't know is left alone."""
-    crashed = Crashed(message="its process ended without a word; finished work is kept")
-    with get_client(sync_client=True) as client, suppress(ObjectNotFound):
-        for begun in _task_runs(client, run):
-            if not _is_final(begun.state):
-                client.set_task_run_state(begun.id, crashed, force=True)
-        if not _is_final(client.read_flow_run(run).state):
-            client.set_flow_run_state(run, crashed, force=True)
-
-
-def _task_runs(client: SyncPrefectClient, run: UUID) -> list[TaskRun]:
-    return client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run])))
-
-
-def _is_final(state: State[Any] | None) -> bool:
-    return state is not None and state.is_final()
-
-
 def run_here(url: str, parameters: dict[str, Any], listener: Listener) -> None:
     """Run the flow in this process and return when the server has recorded all of it.
 
@@ -344,7 +193,7 @@ def _settle(run: Observed) -> None:
     deadline = time.monotonic() + SETTLE_SECONDS
     with get_client(sync_client=True) as client, suppress(httpx.HTTPError):
         while run.flow_run and time.monotonic() < deadline:
-            if sum(_is_final(begun.state) for begun in _task_runs(client, run.flow_run)) >= len(run.tasks):
+            if sum(is_final(begun.state) for begun in task_runs(client, run.flow_run)) >= len(run.tasks):
                 return
             time.sleep(0.1)
 
@@ -362,5 +211,5 @@ def serve(home: Path, limit: int, ready: Callable[[], None]) -> None:
         with suppress(KeyboardInterrupt):
             asyncio.run(runner.start())
     finally:
-        with _books(home), suppress(httpx.HTTPError):
-            _mark_dead(home)
+        with books(home), suppress(httpx.HTTPError):
+            mark_dead(home)

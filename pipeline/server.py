@@ -1,11 +1,6 @@
-"""Prefect servers: which one a run reports to, one of our own for the length of a run, and `dwf up`.
+"""Prefect servers of our own: each in a process that ends when ours does, however that ends."""
 
-Importing this module must stay cheap: Prefect takes seconds to import, so a server boots while that happens.
-"""
-
-import http.client
 import importlib
-import json
 import os
 import signal
 import socket
@@ -13,117 +8,16 @@ import subprocess
 import sys
 import threading
 import time
-import tomllib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
-from urllib.error import HTTPError
-from urllib.parse import urlsplit
-from urllib.request import urlopen
 
+from pipeline.api import QUIET, healthy, require_writable
 from stages.errors import DwfError
-from stages.store.refs import Ref
-
-if TYPE_CHECKING:
-    from pipeline.config import Experiment
 
 MARK = "pipeline.server"
 """What the command line of a server of ours contains, after `-m`."""
-QUIET = {
-    "DO_NOT_TRACK": "1",
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
-    "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",  # never a server that outlives us
-}
-"""Nothing is sent to anybody, nothing is started behind our back."""
-LOCAL = ("127.0.0.1", "localhost")
-READY = (
-    "'full' is served: start runs at {page} or with\n  PREFECT_API_URL={url} prefect deployment run dwf/full --watch"
-)
-
-
-class Listener(Protocol):
-    """Who hears of a run's progress and of every stage that ends."""
-
-    def watch(self, stage: str, share: float, note: str) -> None:
-        """A sign of progress: the share done in [0, 1] and a few words."""
-
-    def done(self, stage: str, ref: Ref, reused: bool) -> None:
-        """A stage's artifact is there."""
-
-
-def home_of(store: Path) -> Path:
-    """Where a store keeps Prefect's database and the records of its runs and servers."""
-    return store / ".prefect"
-
-
-def configured_api() -> str | None:
-    """The API that the user chose by environment or by Prefect's active profile."""
-    if (url := os.environ.get("PREFECT_API_URL")) is not None:
-        return url or None  # set to nothing, it overrules the profile
-    home = Path(os.environ.get("PREFECT_HOME") or Path.home() / ".prefect")
-    file = Path(os.environ.get("PREFECT_PROFILES_PATH") or home / "profiles.toml").expanduser()
-    try:
-        found = tomllib.loads(file.read_text())
-    except (OSError, tomllib.TOMLDecodeError):
-        return None
-    active = os.environ.get("PREFECT_PROFILE") or found.get("active", "")
-    return found.get("profiles", {}).get(active, {}).get("PREFECT_API_URL")
-
-
-def which_api(home: Path) -> str | None:
-    """The API a run reports to: the configured one, that of `dwf up` on the same store, or None for one of its own.
-
-    Raises DwfError when the configured one doesn't answer.
-    """
-    if url := configured_api():
-        if not answers(url):
-            raise DwfError(
-                f"{url}: no Prefect server answers here (PREFECT_API_URL); start it with `dwf up`, "
-                "unset PREFECT_API_URL, or run with --direct"
-            )
-        return url
-    try:
-        url = json.loads((home / "server.json").read_text())["url"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return url if healthy(url) else None
-
-
-def healthy(url: str) -> bool:
-    """Whether a Prefect server is ready at this API."""
-    return _health(url) == (200, b"true")
-
-
-def answers(url: str) -> bool:
-    """Whether anything speaks HTTP there; a server that asks for a key does too."""
-    return 0 < _health(url)[0] < 500
-
-
-def _health(url: str) -> tuple[int, bytes]:
-    try:
-        with urlopen(f"{url.rstrip('/')}/health", timeout=3) as response:  # noqa: S310 - the user's own server
-            return response.status, response.read(64).strip()
-    except HTTPError as error:
-        return error.code, b""
-    except (OSError, http.client.HTTPException, ValueError):
-        return 0, b""
-
-
-def require_writable(home: Path) -> None:
-    """Make `home`; raises DwfError if nothing can be written there, over which Prefect's server would restart for ever."""
-    probe = home / f".writable-{os.getpid()}-{threading.get_ident()}"
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b"")
-        probe.unlink()
-    except OSError as error:
-        raise DwfError(
-            f"{home}: can't write here ({error.strerror}), where Prefect keeps its records; "
-            "choose another root with --store, or run with --direct"
-        ) from error
 
 
 @dataclass
@@ -249,103 +143,6 @@ def end_leftover_servers(home: Path) -> None:
 def _forget(file: Path) -> None:
     for suffix in (".pid", ".log"):
         file.with_suffix(suffix).unlink(missing_ok=True)
-
-
-@contextmanager
-def reporting_to(url: str, home: Path, aloud: bool) -> Iterator[None]:
-    """Point Prefect at a server for the length of the block; import it no earlier than in there.
-
-    Its log goes to the server, and to the console if `aloud`. `home` replaces the user's own Prefect folder unless
-    the server is the configured one, which may need the keys that lie there.
-    """
-    changes = QUIET | {"PREFECT_API_URL": url, "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore"}
-    if not aloud:
-        silenced = ("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "PREFECT_INTERNAL_LOGGING_LEVEL")
-        changes |= dict.fromkeys(silenced, "CRITICAL")
-    if not configured_api():
-        changes |= {"PREFECT_HOME": str(home), "PREFECT_CLIENT_MAX_RETRIES": "3"}  # 14 s a request, not 62
-    if (host := urlsplit(url).hostname) in LOCAL:  # where a proxy would find its own machine
-        changes |= {name: ",".join(filter(None, [os.environ.get(name), host])) for name in ("no_proxy", "NO_PROXY")}
-    before = dict(os.environ)
-    os.environ.update(changes)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-
-
-def run_with_prefect(
-    config: Path,
-    overrides: Sequence[str],
-    store: Path | None,
-    data: Path | None,
-    experiment: "Experiment",
-    listener: Listener,
-) -> None:
-    """Run the flow `dwf` in this process, recorded by the server that `which_api` names or by one of its own.
-
-    `experiment` is what the other arguments come to. Raises the DwfError that ended a stage, as it was.
-    """
-    home = home_of(experiment.store_root)
-    require_writable(home)
-    from pipeline.config import keyed_overrides  # not by a server
-
-    parameters = {
-        "config": str(config), "overrides": keyed_overrides(overrides),
-        "store": str(store.absolute()) if store else None, "data_root": str(data.absolute()) if data else None,
-    }  # fmt: skip
-    if url := which_api(home):
-        _run(url, home, parameters, listener, lambda: None)
-        return
-    with embedded_server(home) as server:
-        _run(server.url, home, parameters, listener, server.wait)
-
-
-def _run(
-    url: str, home: Path, parameters: dict[str, Any], listener: Listener, wait_for_server: Callable[[], None]
-) -> None:
-    with reporting_to(url, home, aloud=bool(os.environ.get("DWF_DEBUG"))):
-        importlib.import_module("torch")  # while the server boots
-        from pipeline.orchestrate import run_here
-
-        wait_for_server()
-        run_here(url, parameters, listener)
-
-
-def up(home: Path, port: int, ready: Callable[[str], None] = lambda text: None, limit: int = 1) -> None:
-    """Serve the deployment `dwf/full` until Ctrl-C, at a server that is found or started; `ready` is told when and where.
-
-    At most `limit` runs go on at once, the rest wait. Raises DwfError as `start_server` does.
-    """
-    require_writable(home)
-    record = home / "server.json"
-    with _server_for(home, port) as url, reporting_to(url, home, aloud=True):
-        from pipeline.orchestrate import serve
-
-        record.write_text(json.dumps({"url": url, "pid": os.getpid()}))
-        try:
-            serve(home, limit, lambda: ready(READY.format(page=url.removesuffix("/api"), url=url)))
-        finally:
-            record.unlink(missing_ok=True)
-
-
-@contextmanager
-def _server_for(home: Path, port: int) -> Iterator[str]:
-    """The configured API, a server found at the port, or one started there for the length of the block."""
-    here = f"http://127.0.0.1:{port}/api"
-    chosen = (configured_api() or here).rstrip("/")
-    if chosen.replace("localhost", "127.0.0.1") != here and which_api(home):
-        yield chosen
-    elif healthy(here):
-        yield here
-    else:
-        server = start_server(home, port, ui=True)
-        try:
-            server.wait()
-            yield here
-        finally:
-            server.stop()
 
 
 def _serve_api(descriptor: int) -> None:

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from pipeline.config import load
+from pipeline.launch import run_with_prefect
 from pipeline.runner import Runner
-from pipeline.server import run_with_prefect
 from stages.errors import Diverged
 from stages.store.refs import Ref
 

@@ -119,7 +119,7 @@ class FitParams(Params):
         preset = values.pop("preset", None)
         if preset is not None and preset not in PRESETS:
             raise ValueError(f"preset {preset!r} is not one of {', '.join(PRESETS)}")
-        values = _merged(PRESETS.get(preset, {}), values)
+        values = _merged(PRESETS[preset], values) if preset else values
         for name, kind in (("space", "pca"), ("time", "uniform")):
             if isinstance(values.get(name), dict):
                 values[name] = {"kind": kind, **values[name]}

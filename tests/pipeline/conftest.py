@@ -8,7 +8,8 @@ import httpx
 import pytest
 from fake_run import Served
 
-from pipeline.server import embedded_server, home_of, reporting_to
+from pipeline.api import home_of, reporting_to
+from pipeline.server import embedded_server
 
 
 @pytest.fixture(scope="session")

@@ -153,15 +153,15 @@ def test_the_report_is_shown_on_prefects_page(served: Served, tmp_path: Path, mo
 
 
 def test_without_a_console_progress_goes_to_prefect_but_seldom(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from pipeline import orchestrate
+    from pipeline import page
 
     told: list[Any] = []
     clock = iter(range(10_000))
-    monkeypatch.setattr(orchestrate.time, "monotonic", lambda: next(clock) / 4)
-    monkeypatch.setattr(orchestrate, "get_run_logger", lambda: _Log(told))
-    monkeypatch.setattr(orchestrate, "create_progress_artifact", lambda *a, **k: told.append(a) or uuid4())
-    monkeypatch.setattr(orchestrate, "update_progress_artifact", lambda bar, percent: told.append(percent))
-    progress = orchestrate.Progress()
+    monkeypatch.setattr(page.time, "monotonic", lambda: next(clock) / 4)
+    monkeypatch.setattr(page, "get_run_logger", lambda: _Log(told))
+    monkeypatch.setattr(page, "create_progress_artifact", lambda *a, **k: told.append(a) or uuid4())
+    monkeypatch.setattr(page, "update_progress_artifact", lambda bar, percent: told.append(percent))
+    progress = page.Progress()
     for step in range(101):  # 25 seconds
         progress.watch("fit", step / 100, f"step {step}")
     progress.done("fit", Ref(stage="fit", key="k", path=tmp_path, digest=""), reused=False)

@@ -16,20 +16,10 @@ import pytest
 from fake_run import CONFIG, Lines, Served, fake
 
 from pipeline import server
+from pipeline.api import configured_api, healthy, home_of, reporting_to, require_writable, which_api
 from pipeline.config import load
-from pipeline.server import (
-    MARK,
-    configured_api,
-    embedded_server,
-    end_leftover_servers,
-    healthy,
-    home_of,
-    reporting_to,
-    require_writable,
-    run_with_prefect,
-    start_server,
-    which_api,
-)
+from pipeline.launch import run_with_prefect, up
+from pipeline.server import MARK, embedded_server, end_leftover_servers, start_server
 from stages.errors import DwfError
 
 
@@ -97,13 +87,13 @@ def test_something_else_at_the_port_is_not_taken_for_prefect(somebody: str, tmp_
     assert not healthy(somebody)
     port = int(somebody.split(":")[2].split("/")[0])
     with pytest.raises(DwfError, match=rf"^port {port}: taken by something that isn't a Prefect server[^\n]*--port$"):
-        server.up(tmp_path, port)
+        up(tmp_path, port)
 
 
 def test_a_home_that_cannot_be_written_is_one_line_before_anything_starts(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     home = home_of(tmp_path / "file")
-    for attempt in (require_writable, start_server, lambda home: server.up(home, 4200)):
+    for attempt in (require_writable, start_server, lambda home: up(home, 4200)):
         with pytest.raises(DwfError, match=r"can't write here \(Not a directory\)[^\n]*--direct$"):
             attempt(home)
 
@@ -169,7 +159,7 @@ def test_the_environment_is_only_borrowed(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 
 def test_the_command_line_does_not_wait_for_prefect_or_torch() -> None:
-    check = "import sys, pipeline.cli, pipeline.server; assert not {'prefect', 'torch'} & set(sys.modules)"
+    check = "import sys, pipeline.cli, pipeline.launch; assert not {'prefect', 'torch'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", check], check=True)
 
 
