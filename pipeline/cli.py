@@ -65,9 +65,6 @@ def run(config: File, overrides: Set = None, store: Store = None, data_root: Dat
 
 
 def _run_here(runner: Runner, lines: StageLines, last: str = "evaluate") -> None:
-    from stages.context import keep_freed_memory
-
-    keep_freed_memory()
     run_directly(runner, lines.done, last)
 
 

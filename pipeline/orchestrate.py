@@ -87,7 +87,6 @@ def dwf(
 
 def run_dag(runner: Runner, run: Observed) -> Ref:
     """The dag with every stage a task; whatever ends it early stops the tasks in other threads too."""
-    from stages.context import keep_freed_memory  # loads torch, which serving the flow doesn't need
 
     def call(stage: str, /, **upstream: Ref) -> Ref:
         units = runner.units(stage, upstream)
@@ -95,7 +94,6 @@ def run_dag(runner: Runner, run: Observed) -> Ref:
         named = run_stage.with_options(**OPTIONS.get(stage, {}), name=stage, task_run_name=stage)
         return named(quote(runner), quote(run), stage, upstream, return_state=True, wait_for=done).result()
 
-    keep_freed_memory()
     try:
         return dag(call)
     except BaseException:

@@ -143,9 +143,9 @@ class Runner:
         return ref
 
     def _build(self, stage: str, key: str, upstream: Mapping[str, Ref], work: Path) -> Ref:
+        started = self.started.setdefault(stage, time.monotonic())  # what a stage imports is part of its time
         function = getattr(importlib.import_module(f"stages.{stage}"), stage)
         params = self.experiment.params(stage)
-        started = self.started.setdefault(stage, time.monotonic())
         with _explained(work):
             work.mkdir(parents=True, exist_ok=True)
             summary = function(*upstream.values(), params, self.context(stage, work, self.experiment.threads))
@@ -164,6 +164,7 @@ class Runner:
         """The units of work of a stage that isn't done yet; none for a stage that has no units."""
         if stage not in UNITS or find(self.root, stage, self.key(stage, upstream)):
             return []
+        self.started.setdefault(stage, time.monotonic())
         module = importlib.import_module(f"stages.{stage}")
         return getattr(module, UNITS[stage][0])(self.experiment.params(stage))
 
@@ -201,7 +202,7 @@ class Runner:
 
     def context(self, stage: str, work: Path, threads: int, unit: int = 0, total: int = 1) -> Any:
         """What the stage, or one of its `total` units, runs on; progress is of the whole stage."""
-        from stages.context import Context, pick_device
+        from stages.context import Context, keep_freed_memory, pick_device
 
         def progress(share: float, note: str) -> None:
             if self.stop.is_set():
@@ -210,6 +211,7 @@ class Runner:
             done = sum(share for (s, _), share in list(self.shares.items()) if s == stage)
             self.watch(stage, min(done / total, 1), note)
 
+        keep_freed_memory()
         device = pick_device(self.experiment.device)
         return Context(work, self.experiment.data_root, device, threads, progress)
 
