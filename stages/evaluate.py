@@ -4,7 +4,7 @@ import csv
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -131,34 +131,23 @@ class _Audit:
         ]
 
     def _baselines(self) -> Iterator[_Set]:
-        p, n = self.params, self.params.baseline
-
-        def draw(name: str) -> torch.Generator:
-            return generator(p.seed, "baseline", name)
-
+        """What anybody can do with the members and no generator."""
+        p, members, spread = self.params, self.members, self._spread()
         for level in p.noise:
-            name = f"noise {level:g}"
-            yield _Set(
-                name,
-                "baseline",
-                "noise",
-                lambda v=level, k=name: baselines.noise(self.members, self._spread(), v, n, draw(k)),
-            )
+            yield self._baseline("noise", f"{level:g}", partial(baselines.noise, members, spread, level))
         for share in p.interpolation:
-            name = f"interpolation {share:g}"
-            yield _Set(
-                name,
-                "baseline",
-                "interpolation",
-                lambda v=share, k=name: baselines.interpolation(self.members, v, n, draw(k)),
-            )
-        for size in (k for k in p.soup if k <= len(self.members)):
-            name = f"soup {size}"
-            yield _Set(name, "baseline", "soup", lambda v=size, k=name: baselines.soup(self.members, v, n, draw(k)))
-        yield _Set("gaussian null", "baseline", "gaussian",
-                   lambda: baselines.gaussian(self.encode(self.members), self.decode, n, draw("gaussian")))  # fmt: skip
-        yield _Set("retrieval", "baseline", "retrieval", lambda: baselines.retrieval(self.sampled.rows(), self.members))
-        yield _Set("fresh", "baseline", "fresh", lambda: self._fresh(n))
+            yield self._baseline("interpolation", f"{share:g}", partial(baselines.interpolation, members, share))
+        for size in (k for k in p.soup if k <= len(members)):
+            yield self._baseline("soup", f"{size}", partial(baselines.soup, members, size))
+        yield self._baseline("gaussian", "null", partial(baselines.gaussian, self.encode(members), self.decode))
+        yield _Set("retrieval", "baseline", "retrieval", lambda: baselines.retrieval(self.sampled.rows(), members))
+        yield _Set("fresh", "baseline", "fresh", lambda: self._fresh(p.baseline))
+
+    def _baseline(self, family: str, level: str, rows: Callable[[int, torch.Generator], Tensor]) -> _Set:
+        """A baseline that is drawn, from a generator of its own."""
+        name = f"{family} {level}"
+        draw = generator(self.params.seed, "baseline", name)
+        return _Set(name, "baseline", family, partial(rows, self.params.baseline, draw))
 
     def _spread(self) -> Tensor:
         """The standard deviation of each tensor's values, for every parameter in it."""

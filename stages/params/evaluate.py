@@ -18,6 +18,6 @@ class EvaluateParams(Params):
     """Noise baselines: standard deviations relative to each tensor's own spread."""
     interpolation: tuple[PositiveFloat, ...] = (0.1, 0.3, 0.5)
     """Pair baselines: the share of the second member."""
-    soup: tuple[int, ...] = (2, 4, 16)
-    """Soup baselines: how many aligned members are averaged."""
+    soup: tuple[PositiveInt, ...] = (2, 4, 16)
+    """Soup baselines: how many aligned members are averaged; sizes beyond the zoo are left out."""
     seed: NonNegativeInt = 0
