@@ -59,6 +59,7 @@ def run(config: File, overrides: Set = None, store: Store = None, data_root: Dat
         else:
             from pipeline.launch import run_with_prefect
 
+            console.print("Prefect starts, which takes some seconds; --direct does without it")
             run_with_prefect(config, overrides or [], store, data_root, experiment, lines)
     console.print()
     show_results(console, planned[-1].path)
