@@ -32,6 +32,8 @@ from stages.store.weights import Weights
 CHECKPOINT = "checkpoint.pt"
 PROBES = 256
 """Path points per held-out member in the held-out loss, and networks in the dispersion."""
+SMALL_STEP = 1e9
+"""Floating-point operations of a training step below which one CPU thread does it."""
 COLUMNS = ("step", "loss", "heldout_loss", "dispersion")
 
 
@@ -43,7 +45,11 @@ def fit(packed: Ref, params: FitParams, ctx: Context) -> dict[str, Any]:
     data, codes = _data(open_weights(packed), params)
     if codes is not None:
         save_tensors(ctx.out / CODES, {"basis": codes.basis, "scale": codes.scale})
-    with torch_threads(ctx.threads), _precision(params, ctx.device), torch.random.fork_rng(_cuda(ctx.device)):
+    with (
+        torch_threads(_threads(data, params, ctx.threads)),
+        _precision(params, ctx.device),
+        torch.random.fork_rng(_cuda(ctx.device)),
+    ):
         trained = _train(data.to(ctx.device), params, ctx)
     _write_curves(ctx.out / CURVES, trained.curves)
     facts = {"dim": data.dim, "source_std": data.source_std, "velocity": params.velocity.model_dump()}
@@ -85,6 +91,12 @@ def _data(packed: Weights, params: FitParams) -> tuple[_Data, Codes | None]:
     spread = (points[fits] - points[fits].mean(0)).square().mean().sqrt()
     std = params.source.std * (float(spread) if params.source.relative else 1.0)
     return _Data(points[fits], points[~fits], std), codes
+
+
+def _threads(data: _Data, params: FitParams, available: int) -> int:
+    """One thread while a step is small: a second loses more by waiting than it gains, most of all on a busy machine."""
+    h = params.velocity.hidden
+    return available if 6 * params.batch * (2 * data.dim * h + h * h) > SMALL_STEP else 1
 
 
 def _cuda(device: torch.device) -> list[torch.device]:
