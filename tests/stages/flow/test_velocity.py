@@ -40,6 +40,7 @@ def test_widths_are_the_paper_s():
     assert widths == [(1, 3), (3, 3), (10, 10), (10, 5), (5, 10), (10, 7)]  # time; h, h/2, h; out
     norms = [m.normalized_shape for m in network().modules() if isinstance(m, nn.LayerNorm)]
     assert norms == [(10,), (5,), (10,)]
+    assert [m.p for m in network().modules() if isinstance(m, nn.Dropout)] == [0.1, 0.1]
 
 
 def test_evaluation_is_deterministic_and_training_is_not():
