@@ -1,10 +1,17 @@
 """`python -m pipeline` and `dwf`: the one place where every error ends as one line and an exit code."""
 
+import atexit
 import os
 import sys
+from typing import NoReturn
 
 
-def main() -> None:
+def main() -> NoReturn:
+    """Run the command line and end the process."""
+    leave(run())
+
+
+def run() -> int:
     """Run the command line. Exit code 2 for wrong usage, 1 for failure, 130 when interrupted."""
     from stages.errors import DwfError
 
@@ -12,18 +19,30 @@ def main() -> None:
         from pipeline.cli import app
 
         app()
+    except SystemExit as end:  # how the command line returns
+        return end.code if isinstance(end.code, int) else 0
     except DwfError as error:
         _say(str(error), error)
-        sys.exit(error.exit_code)
+        return error.exit_code
     except Exception as error:  # noqa: BLE001 - the outermost frame: whatever it is, say it in one line
         _say(f"unexpected {type(error).__name__}: {error} (run again with --debug for the traceback)", error)
-        sys.exit(1)
+    return 1
 
 
 def _say(text: str, error: BaseException) -> None:
     if os.environ.get("DWF_DEBUG"):
         raise error
     sys.stderr.write(f"dwf: {text}\n")
+
+
+def leave(code: int) -> NoReturn:
+    """End now: to take torch's modules apart first costs over a second, and frees what the system frees anyway."""
+    atexit._run_exitfuncs()  # noqa: SLF001 - there is no public way to have them run before os._exit
+    try:
+        sys.stdout.flush()
+    except OSError:  # whoever read us has gone, or the disk is full
+        code = code or 1
+    os._exit(code)
 
 
 if __name__ == "__main__":

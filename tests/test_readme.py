@@ -28,7 +28,7 @@ def test_every_path_that_is_named_exists():
 def test_every_command_parses(text: str):
     name, *arguments = shlex.split(text)
     command = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]
-    command.make_context(name, arguments, resilient_parsing=False)
+    assert command.make_context(name, arguments, resilient_parsing=False).info_name == name
 
 
 def test_exported_networks_load_in_plain_torch_as_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

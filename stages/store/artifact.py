@@ -59,6 +59,14 @@ class Manifest(BaseModel):
     summary: dict[str, Any]
     digest: str
     files: dict[str, FileFacts]
+    seal: str
+    """Hash of all the rest, so that a flipped bit among the parameters doesn't pass for what was run."""
+
+
+def seal_of(fields: Mapping[str, Any]) -> str:
+    """The seal of a manifest, from its fields as JSON has them."""
+    text = json.dumps({name: value for name, value in fields.items() if name != "seal"}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def artifact_path(root: Path, stage: str, key: str) -> Path:
@@ -74,7 +82,7 @@ def work_path(root: Path, stage: str, key: str) -> Path:
 def read_manifest(path: Path) -> Manifest:
     """The manifest of the artifact at `path`.
 
-    Raises NotComplete when there is none, or one of another format version.
+    Raises NotComplete when there is none, one of another format version, or one that isn't as it was written.
     """
     try:
         text = json.loads((path / MANIFEST).read_text())
@@ -87,6 +95,8 @@ def read_manifest(path: Path) -> Manifest:
     found = text.get("format_version") if isinstance(text, dict) else None
     if found != FORMAT_VERSION:
         raise NotComplete(f"{path}: found format version {found}, expected {FORMAT_VERSION}; delete it and run again")
+    if seal_of(text) != text.get("seal"):
+        raise NotComplete(f"{path / MANIFEST}: changed since it was written; delete the folder and run the stage again")
     try:
         return Manifest.model_validate(text)
     except ValidationError as error:
@@ -135,12 +145,13 @@ def building(root: Path, stage: str, key: str, waiting: Any = None) -> Iterator[
 def publish(work: Path, final: Path, manifest: dict[str, Any]) -> Manifest:
     """Turn a built folder into an artifact: digest its files, write the manifest last, flush, rename.
 
-    `manifest` is everything but `files` and `digest`. A damaged artifact under the final name is replaced.
+    `manifest` is everything but `files`, `digest` and `seal`. A damaged artifact under the final name is replaced.
     """
     for leftover in [*work.rglob("*.tmp*"), *work.rglob("*.partial")]:  # of killed writers: ours, and Zarr's
         shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink(missing_ok=True)
     files = {name: FileFacts(size=path.stat().st_size, sha256=sha256_of(path)) for name, path in files_below(work)}
-    full = Manifest(**manifest, files=files, digest=content_digest(work, files))
+    full = Manifest(**manifest, files=files, digest=content_digest(work, files), seal="")
+    full = full.model_copy(update={"seal": seal_of(json.loads(full.model_dump_json()))})
     (work / f"{MANIFEST}.tmp").write_text(full.model_dump_json(indent=1))
     flush(work)
     os.rename(work / f"{MANIFEST}.tmp", work / MANIFEST)

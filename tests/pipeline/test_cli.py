@@ -25,11 +25,7 @@ def dwf(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     def call(*arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["dwf", *map(str, arguments)])
         monkeypatch.delenv("DWF_DEBUG", raising=False)
-        try:
-            __main__.main()
-            code = 0
-        except SystemExit as end:
-            code = int(end.code or 0)
+        code = __main__.run()
         out, err = capsys.readouterr()
         return code, out, err
 
@@ -116,11 +112,29 @@ def test_debug_shows_where_it_happened(dwf: Dwf, tmp_path: Path):
         dwf("--debug", "show", "fit", "--store", tmp_path)
 
 
+LEAVE = "import atexit; atexit.register(print, 'registered'); from pipeline.__main__ import leave; print('said'); "
+
+
+@pytest.mark.parametrize("code", [0, 1, 130])
+def test_leaving_keeps_the_exit_code_and_what_was_printed(code: int):
+    ended = subprocess.run(
+        [sys.executable, "-c", f"{LEAVE} leave({code})"], capture_output=True, text=True, cwd=PROJECT
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (code, "said\nregistered\n", "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's device that is always full")
+def test_leaving_with_output_that_cannot_be_written_is_a_failure():
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run([sys.executable, "-c", f"{LEAVE} leave(0)"], stdout=full, cwd=PROJECT)
+    assert ended.returncode == 1
+
+
 def test_a_finished_run_is_reused_without_torch_or_prefect(finished: tuple[Path, Done]):
     code = (
-        "import sys; from pipeline.__main__ import main\n"
+        "import sys; from pipeline.__main__ import run\n"
         f"sys.argv = ['dwf', 'run', {str(SMOKE)!r}, '--store', {str(finished[0])!r}]\n"
-        "try:\n    main()\nfinally:\n    print('loaded', {'torch', 'prefect', 'zarr'} & set(sys.modules))"
+        "run()\nprint('loaded', {'torch', 'prefect', 'zarr'} & set(sys.modules))"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PROJECT, check=True).stdout
     assert sum(" reused " in line for line in out.splitlines()) == 6

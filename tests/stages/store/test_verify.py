@@ -105,6 +105,28 @@ def test_any_flipped_bit_in_any_file_is_named(data, shared):
         file.write_bytes(before)
 
 
+@settings(max_examples=100)
+@given(data=st.data())
+def test_any_flipped_bit_in_the_manifest_is_named(data, shared):
+    file = shared.path / MANIFEST
+    before = file.read_bytes()
+    position = data.draw(st.integers(0, len(before) - 1))
+    flip(file, position, 1 << data.draw(st.integers(0, 7)))
+    try:
+        with pytest.raises(NotComplete, match="k1"):
+            verify(shared.path)
+    finally:
+        file.write_bytes(before)
+
+
+def test_an_edited_manifest_is_not_trusted(sound):
+    text = (sound / MANIFEST).read_text()
+    assert '"threads": 1' in text
+    (sound / MANIFEST).write_text(text.replace('"threads": 1', '"threads": 2'))
+    with pytest.raises(NotComplete, match="changed since it was written"):
+        verify(sound)
+
+
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory):
     root = tmp_path_factory.mktemp("root")
