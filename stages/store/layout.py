@@ -1,27 +1,31 @@
-"""Where each tensor of a network lies in its row of weights."""
+"""Where each tensor of a network lies in its row of weights: parameters first, then what a network measured itself."""
 
 import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
+from types import MappingProxyType
 from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from stages.errors import LayoutMismatch
 
 
 @dataclass(frozen=True)
 class Slot:
-    """One tensor of the network: its name, shape, first position in the row, and the type it had."""
+    """One tensor of the network: its name, shape, first position in the row, the type it had, and whether it is a
+    buffer, such as BatchNorm's running mean, which training measures and no generator draws.
+    """
 
     name: str
     shape: tuple[int, ...]
     offset: int
     dtype: str
+    buffer: bool = False
 
     @property
     def size(self) -> int:
@@ -36,13 +40,29 @@ class Layout:
     slots: tuple[Slot, ...]
 
     @classmethod
-    def of(cls, state: Mapping[str, Tensor]) -> "Layout":
-        """The layout of a state dict."""
+    def of(cls, state: Mapping[str, Tensor], buffers: Mapping[str, Tensor] = MappingProxyType({})) -> "Layout":
+        """The layout of named parameters, and of named buffers after them."""
         slots, offset = [], 0
-        for name, tensor in state.items():
-            slots.append(Slot(name, tuple(tensor.shape), offset, str(tensor.dtype).removeprefix("torch.")))
+        for name, tensor in [*state.items(), *buffers.items()]:
+            dtype = str(tensor.dtype).removeprefix("torch.")
+            slots.append(Slot(name, tuple(tensor.shape), offset, dtype, name in buffers))
             offset += tensor.numel()
         return cls(tuple(slots))
+
+    @classmethod
+    def of_module(cls, module: nn.Module) -> "Layout":
+        """The layout of a module's parameters (each once, however many names it has) and its stored float buffers.
+
+        Counters, such as BatchNorm's number of batches, are left out: no output depends on them.
+        """
+        stored = module.state_dict(keep_vars=True)
+        buffers = {name: tensor for name, tensor in module.named_buffers() if name in stored}
+        return cls.of(dict(module.named_parameters()), {n: t for n, t in buffers.items() if t.is_floating_point()})
+
+    @property
+    def drawn(self) -> "Layout":
+        """The parameters alone, which generators draw: a row's leading part."""
+        return Layout(tuple(slot for slot in self.slots if not slot.buffer))
 
     @property
     def parameters(self) -> int:
@@ -89,9 +109,12 @@ class Layout:
 
     def to_json(self) -> list[dict[str, Any]]:
         """Plain values, in order."""
-        return [{"name": s.name, "shape": list(s.shape), "offset": s.offset, "dtype": s.dtype} for s in self.slots]
+        return [
+            {"name": s.name, "shape": list(s.shape), "offset": s.offset, "dtype": s.dtype, "buffer": s.buffer}
+            for s in self.slots
+        ]
 
     @classmethod
     def from_json(cls, slots: list[dict[str, Any]]) -> "Layout":
         """The inverse of `to_json`."""
-        return cls(tuple(Slot(s["name"], tuple(s["shape"]), s["offset"], s["dtype"]) for s in slots))
+        return cls(tuple(Slot(s["name"], tuple(s["shape"]), s["offset"], s["dtype"], s["buffer"]) for s in slots))

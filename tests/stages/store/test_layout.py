@@ -3,6 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import tensor_dicts
+from torch import nn
 
 from stages.errors import LayoutMismatch
 from stages.store.layout import Layout
@@ -80,3 +81,25 @@ def test_errors_name_the_tensor(tensors, named):
 def test_rows_of_another_length_are_refused(length):
     with pytest.raises(LayoutMismatch, match=f"{length} values where the layout holds 9"):
         LAYOUT.unflatten(torch.zeros(2, length))
+
+
+def test_a_module_s_parameters_come_first_and_its_measured_buffers_last():
+    module = nn.Sequential(nn.Conv2d(1, 2, 3, bias=False), nn.BatchNorm2d(2), nn.Conv2d(2, 3, 1))
+    layout = Layout.of_module(module)
+    assert [slot.name for slot in layout.slots if slot.buffer] == ["1.running_mean", "1.running_var"]
+    assert [slot.name for slot in layout.drawn.slots] == [name for name, _ in module.named_parameters()]
+    assert layout.slots[: len(layout.drawn.slots)] == layout.drawn.slots
+    assert Layout.from_json(layout.to_json()) == layout
+
+
+def test_a_tied_parameter_is_stored_once():
+    module = nn.ModuleDict({"embedding": nn.Embedding(5, 3), "head": nn.Linear(3, 5, bias=False)})
+    module["head"].weight = module["embedding"].weight
+    assert [slot.name for slot in Layout.of_module(module).slots] == ["embedding.weight"]
+
+
+def test_buffers_that_are_not_stored_are_left_out():
+    module = nn.Linear(2, 2)
+    module.register_buffer("grid", torch.arange(3.0), persistent=False)
+    module.register_buffer("scale", torch.ones(1))
+    assert [slot.name for slot in Layout.of_module(module).slots if slot.buffer] == ["scale"]
