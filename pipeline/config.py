@@ -123,12 +123,24 @@ def _explain(error: ValidationError) -> Iterator[str]:
             allowed = sorted(_fields(Experiment, loc[:-1]))
             near = _nearest(str(loc[-1]), allowed)
             yield f"{key}: unknown key (value {problem['input']!r}){near}; allowed here: {', '.join(allowed)}"
+        elif problem["type"].startswith("union_tag"):
+            yield f"{key}.{_wrong_tag(problem.get('ctx', {}), problem['input'])}"
         elif problem["type"] == "missing":
             yield f"{key}: required, but missing"
         elif problem["type"] == "value_error":
             yield f"{key}: {problem['msg'].removeprefix('Value error, ')}"
         else:
             yield f"{key}: {problem['msg'][:1].lower()}{problem['msg'][1:]}, found {problem['input']!r}"
+
+
+def _wrong_tag(context: dict[str, Any], section: Any) -> str:
+    """What is wrong with the value that says which of several kinds a section is."""
+    field = context["discriminator"].strip("'")
+    if "tag" not in context:
+        return f"{field}: required, but missing; found {section!r}"
+    allowed = context["expected_tags"].replace("'", "").split(", ")
+    near = _nearest(context["tag"], allowed)
+    return f"{field}: unknown value {context['tag']!r}{near}; allowed here: {', '.join(allowed)}"
 
 
 def _nearest(word: str, words: list[str]) -> str:
@@ -146,7 +158,7 @@ def _fields(model: type[BaseModel], loc: tuple[int | str, ...]) -> set[str]:
             if part in outer.model_fields
             for m in _models(outer.model_fields[str(part)].annotation)
         ]
-        models = inner or [m for m in models if _kind(m) == part] or models
+        models = inner or [m for m in models if part in _tags(m)] or models
     return {name for m in models for name in m.model_fields}
 
 
@@ -158,9 +170,10 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
     return [m for a in inner for m in _models(a)]
 
 
-def _kind(model: type[BaseModel]) -> Any:
-    field = model.model_fields.get("kind")
-    return field.default if field else None
+def _tags(model: type[BaseModel]) -> set[Any]:
+    """What a section may say to be of this model, in its `kind` or `name`."""
+    fields = [model.model_fields[tag] for tag in ("kind", "name") if tag in model.model_fields]
+    return {value for field in fields for value in get_args(field.annotation)}
 
 
 def flat_overrides(overrides: Mapping[str, Any]) -> list[str]:

@@ -18,6 +18,7 @@ from stages.errors import FunctionChanged
 from stages.nets.registry import build, symmetry_of
 from stages.nets.stacked import outputs
 from stages.params.canonicalize import CanonicalizeParams
+from stages.params.dataset import dataset_from
 from stages.seeds import generator
 from stages.store.arrays import Named, is_complete, write_arrays
 from stages.store.plan import spans
@@ -54,7 +55,7 @@ class _Aligner:
 
     @cached_property
     def probe(self) -> Tensor:
-        train, _ = load_fitting(self.members.attrs["dataset"], self.ctx.data_root, 0.1)
+        train, _ = load_fitting(dataset_from(self.members.attrs["dataset"]), self.ctx.data_root)
         return train.inputs[: self.params.probe].double()
 
     @cached_property

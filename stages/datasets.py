@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from stages.errors import DataMissing
-from stages.params.zoo import DatasetName
+from stages.params.dataset import Dataset
 from stages.seeds import generator
 
 
@@ -44,27 +44,28 @@ class Test:
 Arrays = tuple[np.ndarray, np.ndarray]
 
 
-def load_fitting(name: DatasetName, root: Path, validation: float) -> tuple[Train, Validation]:
+def load_fitting(dataset: Dataset, root: Path) -> tuple[Train, Validation]:
     """The training data, a fixed random share of it set apart as validation; scaled as the network sees it.
 
     Raises DataMissing saying what to put where.
     """
+    name = dataset.name
     inputs, targets = _tensors(name, *SOURCES[name](root, True))
     order = torch.randperm(len(inputs), generator=generator("validation", name))
-    kept = len(inputs) - round(validation * len(inputs))
+    kept = len(inputs) - round(dataset.validation * len(inputs))
     fit, held = order[:kept], order[kept:]
     return Train(inputs[fit], targets[fit]), Validation(inputs[held], targets[held])
 
 
-def load_test(name: DatasetName, root: Path) -> Test:
+def load_test(dataset: Dataset, root: Path) -> Test:
     """The test data. Only `evaluate` may call this.
 
     Raises DataMissing saying what to put where.
     """
-    return Test(*_tensors(name, *SOURCES[name](root, False)))
+    return Test(*_tensors(dataset.name, *SOURCES[dataset.name](root, False)))
 
 
-def _tensors(name: DatasetName, inputs: np.ndarray, targets: np.ndarray) -> tuple[Tensor, Tensor]:
+def _tensors(name: str, inputs: np.ndarray, targets: np.ndarray) -> tuple[Tensor, Tensor]:
     mean, std = SCALES[name]
     scaled = (inputs.astype(np.float32) - np.asarray(mean, np.float32)) / np.asarray(std, np.float32)
     return torch.from_numpy(scaled), torch.from_numpy(targets.astype(np.int64))
@@ -124,7 +125,7 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:120]
 
 
-SOURCES: dict[DatasetName, Callable[[Path, bool], Arrays]] = {
+SOURCES: dict[str, Callable[[Path, bool], Arrays]] = {
     "iris": _iris,
     "digits": _digits,
     "mnist": _torchvision("MNIST"),
@@ -132,7 +133,7 @@ SOURCES: dict[DatasetName, Callable[[Path, bool], Arrays]] = {
 }
 """Data set -> function of (root, train) that gives raw inputs and integer targets."""
 
-SCALES: dict[DatasetName, tuple[list[float] | float, list[float] | float]] = {
+SCALES: dict[str, tuple[list[float] | float, list[float] | float]] = {
     "iris": ([6.0, 3.0, 4.0, 1.0], [1.0, 0.5, 2.0, 1.0]),  # round numbers in cm: nothing estimated, nothing leaked
     "digits": (5.0, 6.0),
     "mnist": (0.1307, 0.3081),

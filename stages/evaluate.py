@@ -28,6 +28,7 @@ from stages.flow.codes import Codes, effective_rank, principal_codes
 from stages.nets.initialise import initialise
 from stages.nets.registry import build, symmetry_of
 from stages.nets.stacked import outputs
+from stages.params.dataset import dataset_from
 from stages.params.evaluate import EvaluateParams
 from stages.seeds import generator
 from stages.store.arrays import Named, open_group, read, write_arrays
@@ -87,7 +88,7 @@ class _Audit:
 
     @cached_property
     def test(self) -> Test:
-        return load_test(self.packed.attrs["dataset"], self.ctx.data_root)
+        return load_test(dataset_from(self.packed.attrs["dataset"]), self.ctx.data_root)
 
     @cached_property
     def members(self) -> Tensor:

@@ -69,13 +69,13 @@ def train_shard(params: ZooParams, shard: Shard, ctx: Context) -> bool:
     if is_complete(path):
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
-    train, validation = load_fitting(params.dataset, ctx.data_root, params.validation)
+    train, validation = load_fitting(params.dataset, ctx.data_root)
     module = build(params.network)
     _check_shapes(module, params, train)
     with torch_threads(ctx.threads):
         trained = _train_with_fallbacks(module, params, shard, train, ctx)
         facts = _facts(module, params, shard, trained, train, validation, ctx.device)
-    attrs = {"network": params.network.model_dump(mode="json"), "dataset": params.dataset, "stage": "zoo"}
+    attrs = {name: getattr(params, name).model_dump(mode="json") for name in ("network", "dataset")} | {"stage": "zoo"}
     layout = Layout.of(module.state_dict())
     write_weights(path, layout, member_names(shard), trained.rows.cpu(), facts, attrs)
     return True
@@ -91,10 +91,12 @@ def _check_shapes(module: nn.Module, params: ZooParams, train: Train) -> None:
         classes = module(train.inputs[:1]).shape[-1]
     except RuntimeError as error:
         shape = tuple(train.inputs.shape[1:])
-        raise UsageError(f"zoo.network doesn't take {params.dataset}'s inputs of shape {shape}: {error}") from error
+        raise UsageError(
+            f"zoo.network doesn't take {params.dataset.name}'s inputs of shape {shape}: {error}"
+        ) from error
     needed = int(train.targets.max()) + 1
     if classes < needed:
-        raise UsageError(f"zoo.network has {classes} outputs, but {params.dataset} has {needed} classes")
+        raise UsageError(f"zoo.network has {classes} outputs, but {params.dataset.name} has {needed} classes")
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,7 @@ def write_zoo(folder: Path, network: MLP, rows: Tensor, heldout: int = 2, shard:
         },
     }
     (folder / "shards").mkdir(parents=True)
-    attrs = {"network": network.model_dump(mode="json"), "dataset": "iris", "stage": "zoo"}
+    attrs = {"network": network.model_dump(mode="json"), "dataset": {"name": "iris"}, "stage": "zoo"}
     for index, start in enumerate(range(0, total, shard)):
         part = slice(start, min(start + shard, total))
         names = [f"member-{i:05d}" for i in numbers[part]]

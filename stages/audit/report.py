@@ -35,7 +35,7 @@ def write_report(path: Path, figures: dict[str, Any], about: dict[str, Any]) -> 
         lstrip_blocks=True,
     )
     page = environment.get_template("report.html.jinja").render(
-        title=about.get("experiment") or figures.get("dataset") or "Report",
+        title=about.get("experiment") or dig(figures, "dataset", "name") or "Report",
         subtitle=_subtitle(figures, about),
         verdict=dig(figures, "verdict", "text"),
         badges=_badges(figures),
@@ -57,7 +57,7 @@ def _subtitle(figures: dict[str, Any], about: dict[str, Any]) -> list[str]:
     found = (
         _network(figures.get("network") or {}),
         f"{parameters:,.0f} parameters" if parameters is not None else "",
-        f"{figures['dataset']}" if figures.get("dataset") else "",
+        dig(figures, "dataset", "name") or "",
         f"{examples:,.0f} test examples" if examples is not None else "",
         str(created).replace("T", " ").replace("Z", " UTC") if created else "",
     )

@@ -5,9 +5,9 @@ from typing import Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from stages.params.base import Params
+from stages.params.dataset import Dataset
 from stages.params.network import Network
 
-DatasetName = Literal["iris", "digits", "mnist", "fashion_mnist"]
 Initialisation = Literal["torch", "kaiming_uniform", "xavier_uniform", "uniform", "normal"]
 """`torch`: Linear's own, biases too. The others set biases to zero; `uniform` is U(-0.5, 0.5), `normal` N(0, 0.5²)."""
 
@@ -26,7 +26,7 @@ class Recipe(Params):
 class ZooParams(Params):
     """What the zoo is made of."""
 
-    dataset: DatasetName
+    dataset: Dataset
     network: Network
     recipe: Recipe
     members: int = Field(ge=2)
@@ -35,8 +35,6 @@ class ZooParams(Params):
     """Further networks that the flow never sees: the standard that generated ones are held to."""
     initialisations: tuple[Initialisation, ...] = Field(default=("kaiming_uniform",), min_length=1)
     """Member i starts from the (i mod count)-th of these."""
-    validation: float = Field(default=0.1, gt=0, lt=1)
-    """Share of the training data that no member fits."""
     shard: PositiveInt = 50
     """Networks trained together, the unit of resumption; aim at 10 s or more of work."""
     retries: NonNegativeInt = 2

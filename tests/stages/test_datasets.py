@@ -10,9 +10,14 @@ import torch
 
 from stages.datasets import SCALES, SOURCES, load_fitting, load_test
 from stages.errors import DataMissing
+from stages.params.dataset import Dataset, dataset_from
 
 ROOT = Path(__file__).parents[2]
 NOWHERE = Path("/nonexistent")  # iris and digits come with scikit-learn
+
+
+def given(name: str, validation: float = 0.1) -> Dataset:
+    return dataset_from({"name": name, "validation": validation})
 
 
 def rows(data) -> set[bytes]:
@@ -22,8 +27,8 @@ def rows(data) -> set[bytes]:
 
 @pytest.mark.parametrize(("name", "sizes"), [("iris", (95, 10, 45)), ("digits", (1212, 135, 450))])
 def test_splits_have_their_sizes_and_cover_the_data(name, sizes):
-    train, validation = load_fitting(name, NOWHERE, 0.1)
-    test = load_test(name, NOWHERE)
+    train, validation = load_fitting(given(name, 0.1), NOWHERE)
+    test = load_test(given(name), NOWHERE)
     assert tuple(len(part.targets) for part in (train, validation, test)) == sizes
     for part in (train, validation, test):
         assert len(part.inputs) == len(part.targets)
@@ -32,38 +37,40 @@ def test_splits_have_their_sizes_and_cover_the_data(name, sizes):
 
 
 def test_splits_are_disjoint():
-    train, validation = load_fitting("digits", NOWHERE, 0.3)
-    test = load_test("digits", NOWHERE)
+    train, validation = load_fitting(given("digits", 0.3), NOWHERE)
+    test = load_test(given("digits"), NOWHERE)
     assert len(rows(train) | rows(validation) | rows(test)) == 1797  # no two digits are equal
     assert len(train.targets) + len(validation.targets) + len(test.targets) == 1797
 
 
 @pytest.mark.parametrize("name", ["iris", "digits"])
 def test_splits_are_the_same_every_time(name):
-    for first, second in zip(load_fitting(name, NOWHERE, 0.2), load_fitting(name, NOWHERE, 0.2), strict=True):
+    for first, second in zip(
+        load_fitting(given(name, 0.2), NOWHERE), load_fitting(given(name, 0.2), NOWHERE), strict=True
+    ):
         assert torch.equal(first.inputs, second.inputs)
         assert torch.equal(first.targets, second.targets)
-    assert torch.equal(load_test(name, NOWHERE).inputs, load_test(name, NOWHERE).inputs)
+    assert torch.equal(load_test(given(name), NOWHERE).inputs, load_test(given(name), NOWHERE).inputs)
 
 
 @pytest.mark.parametrize("name", ["iris", "digits"])
 def test_the_test_split_holds_every_class_in_proportion(name):
-    train, validation = load_fitting(name, NOWHERE, 0.1)
-    test = load_test(name, NOWHERE)
+    train, validation = load_fitting(given(name, 0.1), NOWHERE)
+    test = load_test(given(name), NOWHERE)
     fitting = torch.cat([train.targets, validation.targets])
     share = [t.bincount() / len(t) for t in (fitting, test.targets)]
     assert float((share[0] - share[1]).abs().max()) < 0.01
 
 
 def test_the_test_split_does_not_depend_on_the_share_of_validation():
-    seen = [rows(part) for share in (0.1, 0.5) for part in load_fitting("iris", NOWHERE, share)]
+    seen = [rows(part) for share in (0.1, 0.5) for part in load_fitting(given("iris", share), NOWHERE)]
     assert seen[0] | seen[1] == seen[2] | seen[3]
     assert len(seen[3]) > len(seen[1])
 
 
 @pytest.mark.parametrize("name", ["iris", "digits"])
 def test_inputs_are_scaled_to_about_unit_size(name):
-    train, _ = load_fitting(name, NOWHERE, 0.1)
+    train, _ = load_fitting(given(name, 0.1), NOWHERE)
     assert abs(float(train.inputs.mean())) < 0.3
     assert 0.5 < float(train.inputs.std()) < 1.5
 
@@ -72,7 +79,7 @@ def test_iris_is_scaled_by_feature_with_the_stated_numbers():
     raw, _ = SOURCES["iris"](NOWHERE, False)
     mean, std = SCALES["iris"]
     expected = (raw - np.array(mean)) / np.array(std)
-    assert np.allclose(load_test("iris", NOWHERE).inputs.numpy(), expected, atol=1e-6)
+    assert np.allclose(load_test(given("iris"), NOWHERE).inputs.numpy(), expected, atol=1e-6)
 
 
 def write_idx(path: Path, values: np.ndarray) -> None:
@@ -95,7 +102,7 @@ def made_up(tmp_path, monkeypatch):
 
 
 def test_mnist_is_read_from_its_files_and_scaled(made_up):
-    train, validation = load_fitting("mnist", made_up, 0.25)
+    train, validation = load_fitting(given("mnist", 0.25), made_up)
     assert (len(train.targets), len(validation.targets)) == (15, 5)
     assert train.inputs.shape == (15, 1, 28, 28)
     for part in (train, validation):
@@ -103,7 +110,7 @@ def test_mnist_is_read_from_its_files_and_scaled(made_up):
         assert torch.equal((values * 255 / 10).round() % 10, part.targets.float())
     both = torch.cat([train.inputs, validation.inputs])[:, 0, 0, 0]
     assert len(both.unique()) == 20
-    test = load_test("mnist", made_up)
+    test = load_test(given("mnist"), made_up)
     assert test.targets.tolist() == [0, 1, 2, 3, 4, 5]
     assert torch.allclose(test.inputs[:, 0, 3, 4], (torch.arange(6) * 10 / 255 - 0.1307) / 0.3081, atol=1e-6)
 
@@ -114,10 +121,12 @@ def test_compressed_files_alone_are_not_taken_for_data(made_up):
         packed.write(file.read_bytes())
     file.unlink()
     with pytest.raises(DataMissing):
-        load_fitting("mnist", made_up, 0.1)
+        load_fitting(given("mnist", 0.1), made_up)
 
 
-@pytest.mark.parametrize("load", [lambda root: load_fitting("mnist", root, 0.1), lambda root: load_test("mnist", root)])
+@pytest.mark.parametrize(
+    "load", [lambda root: load_fitting(given("mnist", 0.1), root), lambda root: load_test(given("mnist"), root)]
+)
 def test_missing_data_names_the_folder_and_what_belongs_there(tmp_path, monkeypatch, load):
     monkeypatch.setenv("DWF_OFFLINE", "1")
     with pytest.raises(DataMissing) as caught:
@@ -131,14 +140,14 @@ def test_missing_data_names_the_folder_and_what_belongs_there(tmp_path, monkeypa
 
 def test_fashion_mnist_has_a_folder_of_its_own(made_up):
     with pytest.raises(DataMissing, match="FashionMNIST/raw"):
-        load_fitting("fashion_mnist", made_up, 0.1)
+        load_fitting(given("fashion_mnist", 0.1), made_up)
 
 
 def test_offline_nothing_is_downloaded(tmp_path, monkeypatch):
     monkeypatch.setenv("DWF_OFFLINE", "1")
     monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("a connection was tried"))
     with pytest.raises(DataMissing):
-        load_fitting("mnist", tmp_path, 0.1)
+        load_fitting(given("mnist", 0.1), tmp_path)
 
 
 @pytest.mark.parametrize("offline", ["0", "1"])
@@ -147,7 +156,7 @@ def test_a_root_that_is_no_folder_is_missing_data(tmp_path, monkeypatch, offline
     monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("a connection was tried"))
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(DataMissing, match="file/MNIST/raw"):
-        load_fitting("mnist", tmp_path / "file", 0.1)
+        load_fitting(given("mnist", 0.1), tmp_path / "file")
 
 
 @pytest.mark.parametrize("keep", [0, 3, 100, -1])
@@ -155,7 +164,7 @@ def test_a_damaged_file_is_missing_data(made_up, keep):
     file = made_up / "MNIST" / "raw" / "train-images-idx3-ubyte"
     file.write_bytes(file.read_bytes()[:keep])
     with pytest.raises(DataMissing, match="MNIST/raw"):
-        load_fitting("mnist", made_up, 0.1)
+        load_fitting(given("mnist", 0.1), made_up)
 
 
 def mentions(path: Path, name: str) -> bool:

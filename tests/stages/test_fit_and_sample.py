@@ -38,7 +38,7 @@ def packed_from(rows: torch.Tensor, folder: Path) -> Ref:
     n = len(rows)
     facts = {name: np.zeros(n) for name in FACTS}
     facts["split"] = np.array(["train"] * (n - HELDOUT) + ["held-out"] * HELDOUT, dtype=object)
-    attrs = {"network": NETWORK.model_dump(mode="json"), "dataset": "iris"}
+    attrs = {"network": NETWORK.model_dump(mode="json"), "dataset": {"name": "iris"}}
     for name in ("zoo/shards", "canonical", "packed"):
         (folder / name).mkdir(parents=True)
     write_weights(folder / "zoo/shards/0000.zarr", layout, [f"m{i}" for i in range(n)], rows, facts, attrs)

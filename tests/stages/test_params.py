@@ -3,6 +3,7 @@ from pydantic import ValidationError
 
 from stages.params.base import Params
 from stages.params.canonicalize import CanonicalizeParams
+from stages.params.dataset import Images, Table, Texts, dataset_from
 from stages.params.evaluate import EvaluateParams
 from stages.params.fit import PRESETS, FitParams, Pca, Raw, Uniform
 from stages.params.network import MLP, network_from
@@ -81,8 +82,6 @@ def test_sections_are_frozen_too():
     (ZooParams, ZOO, ("heldout",), 0),
     (ZooParams, ZOO, ("shard",), 0),
     (ZooParams, ZOO, ("retries",), -1),
-    (ZooParams, ZOO, ("validation",), 0),
-    (ZooParams, ZOO, ("validation",), 1),
     (ZooParams, ZOO, ("recipe", "lr"), 0),
     (ZooParams, ZOO, ("recipe", "lr"), float("nan")),
     (ZooParams, ZOO, ("recipe", "lr"), float("inf")),
@@ -91,6 +90,12 @@ def test_sections_are_frozen_too():
     (ZooParams, ZOO, ("initialisations",), []),
     (ZooParams, ZOO, ("initialisations",), ["torch", "zeros"]),
     (ZooParams, ZOO, ("dataset",), "cifar"),
+    (ZooParams, ZOO, ("dataset",), 5),
+    (ZooParams, ZOO, ("dataset",), {"name": "iris", "validation": 0}),
+    (ZooParams, ZOO, ("dataset",), {"name": "iris", "validation": 1}),
+    (ZooParams, ZOO, ("dataset",), {"name": "iris", "train": 0}),
+    (ZooParams, ZOO, ("dataset",), {"name": "mnist", "channels": 2}),
+    (ZooParams, ZOO, ("dataset",), {"name": "reviews", "length": 2}),
     (ZooParams, ZOO, ("network", "widths"), [4]),
     (ZooParams, ZOO, ("network", "widths"), [4, -3, 3]),
     (ZooParams, ZOO, ("network", "kind"), "cnn"),
@@ -183,6 +188,25 @@ def test_an_unknown_preset_lists_those_there_are():
 def test_wrong_values_beside_a_preset_are_still_wrong():
     assert problem(FitParams, {"preset": "paper_mlp", "step": 7})["loc"] == ("step",)
     assert problem(FitParams, {"preset": "paper_mlp", "velocity": {"hiden": 7}})["loc"] == ("velocity", "hiden")
+
+
+@pytest.mark.parametrize("name", ["iris", "mnist", "reviews"])
+def test_a_bare_name_is_a_data_set_with_defaults(name):
+    short, long = (ZooParams.model_validate({**ZOO, "dataset": given}) for given in (name, {"name": name}))
+    assert short == long
+    assert short.model_dump_json() == long.model_dump_json()
+
+
+def test_the_name_decides_which_data_set_it_is():
+    kinds = {"digits": Table, "svhn": Images, "yelp": Texts}
+    assert {name: type(dataset_from({"name": name})) for name in kinds} == kinds
+
+
+def test_data_sets_come_back_from_a_store_s_attributes():
+    for dataset in (Table(name="iris", train=9), Images(name="mnist", size=32, channels=3), Texts(name="reviews")):
+        assert dataset_from(dataset.model_dump(mode="json")) == dataset
+    with pytest.raises(ValidationError):
+        dataset_from({"name": "mnits"})
 
 
 def test_networks_come_back_from_a_store_s_attributes():

@@ -74,7 +74,7 @@ def made_up(networks: int = 100) -> dict[str, Any]:
     images = {who: [list(disk * rng.standard_normal(784)) for _ in range(8)] for who in ("members", "generated")}
     return {
         "schema": 1,
-        "dataset": "mnist",
+        "dataset": {"name": "mnist"},
         "network": {"kind": "mlp", "widths": [784, 32, 32, 10]},
         "parameters": 26506,
         "test_examples": 10000,
@@ -255,7 +255,7 @@ def test_hostile_words_are_escaped(tmp_path):
     figures = made_up(5)
     figures["sets"][hostile] = figures["sets"].pop("soup 4")
     figures["histograms"] = {part: {hostile: next(iter(v.values()))} for part, v in figures["histograms"].items()}
-    figures["verdict"]["text"] = figures["dataset"] = hostile
+    figures["verdict"]["text"] = figures["dataset"]["name"] = hostile
     write_report(
         tmp_path / "report.html",
         figures,

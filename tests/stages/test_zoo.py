@@ -13,6 +13,7 @@ from stages.datasets import load_fitting
 from stages.errors import Diverged, UsageError
 from stages.nets.initialise import initialise
 from stages.nets.mlp import build
+from stages.params.dataset import Table
 from stages.params.network import MLP
 from stages.params.zoo import Recipe, ZooParams
 from stages.seeds import generator, seed_of
@@ -115,7 +116,7 @@ def test_stacked_training_equals_a_plain_loop(tmp_path, recipe):
     net.load_state_dict(initialise(net, "kaiming_uniform", generator(p.seed, "member", i, 0)))
     cls = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[p.recipe.optimizer]
     optimizer = cls(net.parameters(), lr=p.recipe.lr, weight_decay=p.recipe.weight_decay)
-    train, _ = load_fitting("iris", NOWHERE, p.validation)
+    train, _ = load_fitting(p.dataset, NOWHERE)
     for index in module._batches(p, np.array([i]), 0, len(train.inputs)):
         optimizer.zero_grad()
         F.cross_entropy(net(train.inputs[index[0]]), train.targets[index[0]]).backward()
@@ -126,7 +127,7 @@ def test_stacked_training_equals_a_plain_loop(tmp_path, recipe):
 
 def test_training_learns_and_the_stored_figures_are_true(tmp_path):
     store = trained(tmp_path, recipe={"epochs": 60, "lr": 0.02})
-    train, validation = load_fitting("iris", NOWHERE, 0.1)
+    train, validation = load_fitting(Table(name="iris"), NOWHERE)
     net = build(MLP(widths=(4, 6, 3)))
     for i, row in enumerate(rows(store)):
         for part, name in [(train, "train"), (validation, "validation")]:
