@@ -1,6 +1,7 @@
 """Many networks of one architecture at once: parameters stacked along a leading `networks` axis."""
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 import torch
 from jaxtyping import Float
@@ -9,12 +10,33 @@ from torch.func import functional_call, vmap
 
 from stages.store.layout import Layout
 
+PLAIN = (nn.Linear, nn.Flatten, nn.Identity, nn.ReLU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid)
+"""Layers that vmap turns into batched products, and that draw and remember nothing."""
+LARGE = 300_000
+"""Parameters above which a network's own products fill the processor, and stacking only costs memory."""
+EXAMPLES = 256
+"""Examples that a network which isn't stacked takes at once in evaluation."""
+NOTHING: Mapping[str, Tensor] = MappingProxyType({})
+
+
+def stackable(module: nn.Module) -> bool:
+    """Whether networks of this architecture run faster together: small chains of Linear layers do.
+
+    Grouped convolutions, which vmap makes of convolutions, are slower on a CPU than one network after the other.
+    """
+    plain = isinstance(module, nn.Sequential) and all(isinstance(layer, PLAIN) for layer in module)
+    return plain and sum(p.numel() for p in module.parameters()) < LARGE
+
 
 def forward(module: nn.Module, stacked: Mapping[str, Tensor], inputs: Tensor, *, shared: bool) -> Tensor:
-    """Outputs [networks, batch, ...] of every network.
+    """Outputs [networks, batch, ...] of every network; a single one is called as it is, whatever its layers.
 
-    `inputs` are [batch, ...] for all networks (`shared`) or [networks, batch, ...], each network's own.
+    `inputs` are [batch, ...] for all networks (`shared`) or [networks, batch, ...], each network's own. In training mode
+    a single network's stacked buffers are updated in place.
     """
+    if len(next(iter(stacked.values()))) == 1:
+        state = {name: tensor.squeeze(0) for name, tensor in stacked.items()}
+        return functional_call(module, state, (inputs if shared else inputs.squeeze(0),)).unsqueeze(0)
 
     def one(state: dict[str, Tensor], batch: Tensor) -> Tensor:
         return functional_call(module, state, (batch,))
@@ -24,16 +46,27 @@ def forward(module: nn.Module, stacked: Mapping[str, Tensor], inputs: Tensor, *,
 
 @torch.no_grad()
 def outputs(module: nn.Module, layout: Layout, rows: Float[Tensor, "networks parameters"], inputs: Tensor,
-            block: int = 2**27) -> Tensor:  # fmt: skip
+            buffers: Mapping[str, Tensor] = NOTHING, *, block: int = 2**27) -> Tensor:  # fmt: skip
     """Outputs [networks, examples, ...] of networks given as rows, in evaluation mode.
 
-    Networks are taken a few at a time so that the widest activations stay within about `block` values.
+    `buffers` are [networks, ...] by name, such as re-estimated running statistics; they go before those in the rows.
+    Stacked networks are taken a few at a time so that the widest activations stay within about `block` values.
     """
     module.eval()
-    return torch.cat([forward(module, layout.unflatten(part), inputs, shared=True)
-                      for part in _parts(rows, inputs, layout, block)])  # fmt: skip
-
-
-def _parts(rows: Tensor, inputs: Tensor, layout: Layout, block: int) -> Iterator[Tensor]:
+    stacked = layout.unflatten(rows) | dict(buffers)
+    if not stackable(module):
+        return torch.cat([_alone(module, part, inputs) for part in _parts(stacked, 1)])
     widest = max((slot.shape[0] for slot in layout.slots if slot.shape), default=1)
-    yield from rows.split(max(1, block // max(1, len(inputs) * widest)))
+    several = max(1, block // max(1, len(inputs) * widest))
+    return torch.cat([forward(module, part, inputs, shared=True) for part in _parts(stacked, several)])
+
+
+def _alone(module: nn.Module, one: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
+    """Outputs [1, examples, ...] of a single network, a few examples at a time."""
+    return torch.cat([forward(module, one, part, shared=True) for part in inputs.split(EXAMPLES)], dim=1)
+
+
+def _parts(stacked: Mapping[str, Tensor], several: int) -> Iterator[dict[str, Tensor]]:
+    networks = len(next(iter(stacked.values())))
+    for start in range(0, networks, several):
+        yield {name: tensor[start : start + several] for name, tensor in stacked.items()}

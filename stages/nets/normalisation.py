@@ -1,0 +1,56 @@
+"""Running statistics of BatchNorm: never generated, but measured by each network on inputs."""
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from stages.store.layout import Layout
+
+
+def normalisers(module: nn.Module) -> dict[str, _BatchNorm]:
+    """Every BatchNorm that keeps running statistics, by its name."""
+    return {
+        name: layer
+        for name, layer in module.named_modules()
+        if isinstance(layer, _BatchNorm) and layer.running_mean is not None
+    }
+
+
+def reestimate(
+    module: nn.Module, layout: Layout, rows: Float[Tensor, "networks parameters"], inputs: Tensor, batch: int
+) -> dict[str, Tensor]:
+    """The running statistics [networks, channels] of every network on these inputs; empty without BatchNorm.
+
+    They are the plain averages over batches of each batch's mean and unbiased variance, with everything but BatchNorm
+    in evaluation mode, as after `reset_running_stats()` with `momentum=None`. An incomplete last batch is left out.
+    `module` stays as it is. Statistics of a network that overflows aren't finite.
+    """
+    if not normalisers(module):
+        return {}
+    measuring = copy.deepcopy(module).eval().requires_grad_(False)
+    for layer in normalisers(measuring).values():
+        layer.momentum = None  # cumulative
+        layer.train()
+    drawn = layout.drawn
+    batches = [part for part in inputs.split(batch) if len(part) == min(batch, len(inputs))]
+    found = [_measure(measuring, drawn.unflatten(row), batches) for row in rows[:, : drawn.parameters]]
+    return {name: torch.stack([one[name] for one in found]) for name in found[0]}
+
+
+@torch.no_grad()
+def _measure(module: nn.Module, parameters: dict[str, Tensor], batches: Sequence[Tensor]) -> dict[str, Tensor]:
+    """One network's statistics, by their names in its state dict."""
+    found = {}
+    for layer in normalisers(module).values():
+        layer.reset_running_stats()
+    for inputs in batches:
+        functional_call(module, parameters, (inputs,))
+    for name, layer in normalisers(module).items():
+        for statistic in ("running_mean", "running_var"):
+            found[f"{name}.{statistic}" if name else statistic] = getattr(layer, statistic).clone()
+    return found
