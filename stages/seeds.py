@@ -2,6 +2,9 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
 
 import torch
 
@@ -15,3 +18,17 @@ def seed_of(*parts: int | str) -> int:
 def generator(*parts: int | str) -> torch.Generator:
     """A CPU generator seeded with `seed_of(*parts)`."""
     return torch.Generator().manual_seed(seed_of(*parts))
+
+
+_GLOBAL = Lock()
+
+
+@contextmanager
+def global_seed(*parts: int | str) -> Iterator[None]:
+    """Seed torch's global generators for a block and give them back afterwards; one block at a time in a process.
+
+    For code that takes no generator, such as dropout and other people's initialisers.
+    """
+    with _GLOBAL, torch.random.fork_rng():
+        torch.manual_seed(seed_of(*parts))
+        yield
