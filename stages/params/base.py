@@ -1,5 +1,8 @@
 """The base of every stage's parameters."""
 
+from pathlib import Path
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict
 
 
@@ -7,3 +10,12 @@ class Params(BaseModel):
     """Validated, immutable values; an unknown name is an error, not a default."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What enters the stage's key: the values, and in the place of a file's name what the file holds."""
+        return self.model_dump(mode="json")
+
+    def below(self, folder: Path) -> "Params":
+        """The same with relative paths, if there are any, taken from a folder."""
+        del folder
+        return self
