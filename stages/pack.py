@@ -17,7 +17,7 @@ from stages.store.layout import Layout
 from stages.store.refs import Ref
 from stages.store.weights import WeightsWriter
 
-FACTS = ("seed", "split", "initialisation", "train_accuracy", "train_loss", "validation_accuracy", "validation_loss")
+FACTS = ("seed", "split", "initialisation", "train_score", "train_loss", "validation_score", "validation_loss")
 
 
 def pack(zoo: Ref, canonical: Ref, params: PackParams, ctx: Context) -> dict[str, Any]:
@@ -28,7 +28,8 @@ def pack(zoo: Ref, canonical: Ref, params: PackParams, ctx: Context) -> dict[str
     """
     members = open_zoo(zoo)
     network = network_of(members)
-    attrs = {"network": network.model_dump(mode="json"), "dataset": members.attrs["dataset"], "stage": "pack"}
+    attrs = {"network": network.model_dump(mode="json"), "dataset": members.attrs["dataset"], "stage": "pack",
+             "score": members.attrs.get("score")}  # fmt: skip
     writer = WeightsWriter(ctx.out / WEIGHTS, members.layout, members.names, attrs, params.compression)
     alignment, symmetry = read_alignment(canonical.path / ALIGNMENT), symmetry_of(network)
     for start, stop in list(writer.missing()):

@@ -107,11 +107,11 @@ def write_zoo(folder: Path, network: MLP, rows: Tensor, heldout: int = 2, shard:
         "initialisation": np.array(["normal"] * total, dtype=object),
         **{
             name: np.linspace(0.5, 1, total, dtype=np.float32)
-            for name in ("train_accuracy", "train_loss", "validation_accuracy", "validation_loss")
+            for name in ("train_score", "train_loss", "validation_score", "validation_loss")
         },
     }
     (folder / "shards").mkdir(parents=True)
-    attrs = {"network": network.model_dump(mode="json"), "dataset": {"name": "iris"}, "stage": "zoo"}
+    attrs = {"network": network.model_dump(mode="json"), "dataset": {"name": "iris"}, "stage": "zoo", "score": "accuracy"}
     for index, start in enumerate(range(0, total, shard)):
         part = slice(start, min(start + shard, total))
         names = [f"member-{i:05d}" for i in numbers[part]]

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from stages.params.base import Params
 from stages.params.dataset import Dataset
@@ -12,15 +12,47 @@ Initialisation = Literal["torch", "kaiming_uniform", "xavier_uniform", "uniform"
 """`torch`: Linear's own, biases too. The others set biases to zero; `uniform` is U(-0.5, 0.5), `normal` N(0, 0.5²)."""
 
 
+class Augmentation(Params):
+    """Random changes of training images, drawn anew each time an image is shown."""
+
+    crop: NonNegativeInt = 0
+    """Zero-pad by this many pixels and cut the original size out at random."""
+    flip: bool = False
+    """Mirror left and right with probability a half."""
+
+
 class Recipe(Params):
     """How each member is trained."""
 
-    optimizer: Literal["adam", "sgd"] = "adam"
+    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
     lr: PositiveFloat
-    """Learning rate, constant."""
+    """Learning rate, the highest of the schedule."""
     batch: PositiveInt
     epochs: PositiveInt
     weight_decay: NonNegativeFloat = 0.0
+    momentum: float = Field(default=0.0, ge=0, lt=1)
+    """Of sgd alone."""
+    nesterov: bool = False
+    schedule: Literal["constant", "cosine", "one_cycle"] = "constant"
+    """Of the learning rate, set before every step. `cosine` falls to 0; `one_cycle` rises from 1/25 of it and falls to
+    1/250,000, both along cosines."""
+    warmup: float = Field(default=0.0, ge=0, lt=1)
+    """Share of all steps in which the learning rate rises, linearly unless the schedule is `one_cycle`."""
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    """Of classifiers."""
+    clip: PositiveFloat | None = None
+    """Largest norm of a member's whole gradient. None: as it is."""
+    augmentation: Augmentation = Augmentation()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Recipe":
+        if self.optimizer != "sgd" and (self.momentum or self.nesterov):
+            raise ValueError(f"momentum and nesterov are sgd's; {self.optimizer} has none to set")
+        if self.nesterov and not self.momentum:
+            raise ValueError("nesterov needs a momentum above 0, e.g. 0.9")
+        if self.schedule == "one_cycle" and not self.warmup:
+            raise ValueError("one_cycle needs a warmup above 0, e.g. 0.3: the share of steps in which it rises")
+        return self
 
 
 class ZooParams(Params):
@@ -36,7 +68,8 @@ class ZooParams(Params):
     initialisations: tuple[Initialisation, ...] = Field(default=("kaiming_uniform",), min_length=1)
     """Member i starts from the (i mod count)-th of these."""
     shard: PositiveInt = 50
-    """Networks trained together, the unit of resumption; aim at 10 s or more of work."""
+    """Networks trained together, the unit of resumption; aim at 10 s or more of work. Small chains of Linear layers are
+    trained as one stack; others one after the other, where 1 to 4 keep what a kill can cost small."""
     retries: NonNegativeInt = 2
     """Fallback seeds tried for a member whose training left the finite numbers."""
     seed: NonNegativeInt = 0

@@ -73,7 +73,7 @@ def test_facts_of_the_members_come_along(store):
     assert list(store.facts("split")) == ["train"] * 7 + ["held-out"] * 2
     assert is_train(store).tolist() == [True] * 7 + [False] * 2
     assert store.facts("seed").tolist() == list(range(9))
-    assert np.array_equal(store.facts("validation_accuracy"), np.linspace(0.5, 1, 9, dtype=np.float32))
+    assert np.array_equal(store.facts("validation_score"), np.linspace(0.5, 1, 9, dtype=np.float32))
 
 
 def test_mean_gram_and_variances_equal_numpy_on_training_members(store, upstream):

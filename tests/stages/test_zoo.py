@@ -18,6 +18,7 @@ from stages.params.network import MLP
 from stages.params.zoo import Recipe, ZooParams
 from stages.seeds import generator, seed_of
 from stages.store.weights import Shards
+from stages.training import loop
 from stages.zoo import member_names, shards, train_shard, zoo
 
 NOWHERE = Path("/nonexistent")
@@ -91,7 +92,7 @@ def test_the_same_seed_gives_the_same_digest(small, tmp_path):
 def test_every_member_has_a_data_order_of_its_own(tmp_path, monkeypatch, batch, largest, least):
     """From equal initial weights members part by their order alone; all data in one batch is the control."""
     same = initialise(build(MLP(widths=(4, 6, 3))), "normal", torch.Generator().manual_seed(0))
-    monkeypatch.setattr(module, "initialise", lambda *_: {name: t.clone() for name, t in same.items()})
+    monkeypatch.setattr(loop, "initialise", lambda *_: {name: t.clone() for name, t in same.items()})
     found = rows(trained(tmp_path, recipe={"batch": batch, "epochs": 6}))
     distances = torch.pdist(found)
     assert float(distances.max()) <= largest
@@ -99,7 +100,7 @@ def test_every_member_has_a_data_order_of_its_own(tmp_path, monkeypatch, batch, 
 
 
 def test_every_epoch_shows_every_example_once_in_an_order_of_its_own():
-    steps = list(module._batches(params(), np.array([0, 1]), 0, 95))
+    steps = [index for epoch in range(3) for index in loop.orders(params(), np.array([0, 1]), 0, epoch, 95)]
     assert [tuple(s.shape) for s in steps] == [(2, 32), (2, 32), (2, 31)] * 3
     epochs = torch.cat(steps, 1).reshape(2, 3, 95)
     orders = epochs.reshape(6, 95)
@@ -117,7 +118,7 @@ def test_stacked_training_equals_a_plain_loop(tmp_path, recipe):
     cls = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[p.recipe.optimizer]
     optimizer = cls(net.parameters(), lr=p.recipe.lr, weight_decay=p.recipe.weight_decay)
     train, _ = load_fitting(p.dataset, NOWHERE)
-    for index in module._batches(p, np.array([i]), 0, len(train.inputs)):
+    for index in (o for e in range(3) for o in loop.orders(p, np.array([i]), 0, e, len(train.inputs))):
         optimizer.zero_grad()
         F.cross_entropy(net(train.inputs[index[0]]), train.targets[index[0]]).backward()
         optimizer.step()
@@ -133,11 +134,11 @@ def test_training_learns_and_the_stored_figures_are_true(tmp_path):
         for part, name in [(train, "train"), (validation, "validation")]:
             logits = functional_call(net, store.layout.unflatten(row), (part.inputs,)).detach()
             right = (logits.argmax(1) == part.targets).float().mean()
-            assert store.facts(f"{name}_accuracy")[i] == pytest.approx(float(right))
+            assert store.facts(f"{name}_score")[i] == pytest.approx(float(right))
             assert store.facts(f"{name}_loss")[i] == pytest.approx(
                 float(F.cross_entropy(logits, part.targets)), rel=1e-4
             )
-    assert store.facts("train_accuracy").min() > 0.9
+    assert store.facts("train_score").min() > 0.9
 
 
 def test_members_never_see_validation_examples(tmp_path, monkeypatch):
@@ -158,7 +159,7 @@ def test_a_shard_that_is_there_is_not_trained_again(tmp_path, monkeypatch):
     p, ctx = params(shard=2), context(tmp_path)
     first = shards(p)[0]
     assert train_shard(p, first, ctx) is True
-    monkeypatch.setattr(module, "_train", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(module, "train_members", lambda *_: pytest.fail("trained again"))
     assert train_shard(p, first, ctx) is False
 
 
@@ -168,7 +169,7 @@ class Killed(Exception):
 
 def test_a_killed_zoo_trains_only_what_is_missing(tmp_path, monkeypatch):
     whole = trained(tmp_path / "whole", shard=2)
-    p, calls, train = params(shard=2), [], module._train
+    p, calls, train = params(shard=2), [], module.train_members
 
     def dies_at_the_second(*args):
         calls.append(args[2].tolist())
@@ -176,7 +177,7 @@ def test_a_killed_zoo_trains_only_what_is_missing(tmp_path, monkeypatch):
             raise Killed
         return train(*args)
 
-    monkeypatch.setattr(module, "_train", dies_at_the_second)
+    monkeypatch.setattr(module, "train_members", dies_at_the_second)
     with pytest.raises(Killed):
         zoo(p, context(tmp_path))
     zoo(p, context(tmp_path))
@@ -187,7 +188,7 @@ def test_a_killed_zoo_trains_only_what_is_missing(tmp_path, monkeypatch):
 
 def diverging(monkeypatch, member: int, attempts: set[int]) -> list[tuple[list[int], int]]:
     """Have one member leave the finite numbers at these attempts; returns who was trained when."""
-    calls, train = [], module._train
+    calls, train = [], module.train_members
 
     def spoilt(net, p, members, attempt, *rest):
         calls.append((members.tolist(), attempt))
@@ -196,7 +197,7 @@ def diverging(monkeypatch, member: int, attempts: set[int]) -> list[tuple[list[i
             found[members == member, 7] = float("nan")
         return found
 
-    monkeypatch.setattr(module, "_train", spoilt)
+    monkeypatch.setattr(module, "train_members", spoilt)
     return calls
 
 

@@ -1,0 +1,1 @@
+"""How members are trained: recipe to optimizer and schedule, augmentation, loss, and the loop itself."""
