@@ -39,9 +39,9 @@ class Texts(Splits):
 
     name: Literal["reviews", "yelp"]
     vocabulary: int = Field(default=4096, ge=8)
-    """Word pieces at most, special ones included; a small corpus yields fewer."""
+    """Word pieces at most, special ones included; a small corpus yields fewer. A network's vocabulary must hold them."""
     length: int = Field(default=64, ge=3)
-    """Tokens per text: longer texts are cut, shorter ones padded. 64 cuts 1 in 1,000 of the reviews' snippets."""
+    """Tokens per text: longer texts are cut, shorter ones padded. 64 cuts 1 % of the reviews' snippets."""
 
 
 def _named(value: Any) -> Any:

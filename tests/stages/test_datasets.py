@@ -1,23 +1,24 @@
 import ast
-import gzip
-import socket
-import struct
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 import torch
+from hypothesis import strategies as st
 
-from stages.datasets import SCALES, SOURCES, load_fitting, load_test
-from stages.errors import DataMissing
-from stages.params.dataset import Dataset, dataset_from
+from stages.datasets import load_fitting, load_test, tables
+from stages.datasets.examples import Examples, choose
+from stages.datasets.examples import part as cut
+from stages.errors import UsageError
+from stages.params.dataset import Dataset, Table, dataset_from
 
 ROOT = Path(__file__).parents[2]
 NOWHERE = Path("/nonexistent")  # iris and digits come with scikit-learn
 
 
-def given(name: str, validation: float = 0.1) -> Dataset:
-    return dataset_from({"name": name, "validation": validation})
+def given(name: str, validation: float = 0.1, **counts: int) -> Dataset:
+    return dataset_from({"name": name, "validation": validation, **counts})
 
 
 def rows(data) -> set[bytes]:
@@ -76,95 +77,85 @@ def test_inputs_are_scaled_to_about_unit_size(name):
 
 
 def test_iris_is_scaled_by_feature_with_the_stated_numbers():
-    raw, _ = SOURCES["iris"](NOWHERE, False)
-    mean, std = SCALES["iris"]
+    raw = tables.read(Table(name="iris"), train=False).inputs
+    mean, std = tables.SCALES["iris"]
     expected = (raw - np.array(mean)) / np.array(std)
     assert np.allclose(load_test(given("iris"), NOWHERE).inputs.numpy(), expected, atol=1e-6)
 
 
-def write_idx(path: Path, values: np.ndarray) -> None:
-    """MNIST's own format: a magic number with type and rank, the shape, the bytes."""
-    header = struct.pack(f">HBB{values.ndim}I", 0, 8, values.ndim, *values.shape)
-    path.write_bytes(header + values.astype(np.uint8).tobytes())
+def draw(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
 
 
-@pytest.fixture
-def made_up(tmp_path, monkeypatch):
-    """An MNIST of 20 training and 6 test images: image i is all of value 10 i, its label i mod 10."""
-    monkeypatch.setenv("DWF_OFFLINE", "1")
-    folder = tmp_path / "MNIST" / "raw"
-    folder.mkdir(parents=True)
-    for prefix, count in [("train", 20), ("t10k", 6)]:
-        numbers = np.arange(count)
-        write_idx(folder / f"{prefix}-images-idx3-ubyte", np.broadcast_to(10 * numbers[:, None, None], (count, 28, 28)))
-        write_idx(folder / f"{prefix}-labels-idx1-ubyte", numbers % 10)
-    return tmp_path
+def numbered(count: int, groups: list[int] | None = None) -> Examples:
+    """Example i has input and target i."""
+    return Examples(np.arange(count), np.arange(count), None if groups is None else np.array(groups))
 
 
-def test_mnist_is_read_from_its_files_and_scaled(made_up):
-    train, validation = load_fitting(given("mnist", 0.25), made_up)
-    assert (len(train.targets), len(validation.targets)) == (15, 5)
-    assert train.inputs.shape == (15, 1, 28, 28)
-    for part in (train, validation):
-        values = part.inputs[:, 0, 0, 0] * 0.3081 + 0.1307
-        assert torch.equal((values * 255 / 10).round() % 10, part.targets.float())
-    both = torch.cat([train.inputs, validation.inputs])[:, 0, 0, 0]
-    assert len(both.unique()) == 20
-    test = load_test(given("mnist"), made_up)
-    assert test.targets.tolist() == [0, 1, 2, 3, 4, 5]
-    assert torch.allclose(test.inputs[:, 0, 3, 4], (torch.arange(6) * 10 / 255 - 0.1307) / 0.3081, atol=1e-6)
+@st.composite
+def grouped(draw: st.DrawFn) -> Examples:
+    groups = draw(st.lists(st.integers(0, 8), min_size=1, max_size=30))
+    return numbered(len(groups), groups)
 
 
-def test_compressed_files_alone_are_not_taken_for_data(made_up):
-    file = made_up / "MNIST" / "raw" / "train-images-idx3-ubyte"
-    with gzip.open(f"{file}.gz", "wb") as packed:
-        packed.write(file.read_bytes())
-    file.unlink()
-    with pytest.raises(DataMissing):
-        load_fitting(given("mnist", 0.1), made_up)
+@hypothesis.given(grouped(), st.floats(0, 1), st.integers(0, 99))
+def test_parts_hold_every_example_once_and_come_no_group_apart(examples, share, seed):
+    kept, held = cut(examples, share, draw(seed))
+    assert sorted([*kept.inputs, *held.inputs]) == list(examples.inputs)
+    assert not set(kept.groups) & set(held.groups)
+    asked = round(share * len(examples))
+    assert asked <= len(held) < asked + np.bincount(examples.groups).max()
 
 
-@pytest.mark.parametrize(
-    "load", [lambda root: load_fitting(given("mnist", 0.1), root), lambda root: load_test(given("mnist"), root)]
-)
-def test_missing_data_names_the_folder_and_what_belongs_there(tmp_path, monkeypatch, load):
-    monkeypatch.setenv("DWF_OFFLINE", "1")
-    with pytest.raises(DataMissing) as caught:
-        load(tmp_path)
-    text = str(caught.value)
-    assert str(tmp_path / "MNIST" / "raw") in text
-    assert "train-images-idx3-ubyte" in text
-    assert "--data-root" in text
-    assert "\n" not in text
+@hypothesis.given(st.integers(1, 40), st.floats(0, 1), st.integers(0, 99))
+def test_without_groups_the_share_is_exact_and_the_order_random(count, share, seed):
+    kept, held = cut(numbered(count), share, draw(seed))
+    assert len(held) == round(share * count)
+    assert [*kept.inputs, *held.inputs] == torch.randperm(count, generator=draw(seed)).tolist()
 
 
-def test_fashion_mnist_has_a_folder_of_its_own(made_up):
-    with pytest.raises(DataMissing, match="FashionMNIST/raw"):
-        load_fitting(given("fashion_mnist", 0.1), made_up)
+@pytest.mark.parametrize("groups", [None, [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]])
+def test_examples_keep_their_targets_and_groups(groups):
+    for found in (*cut(numbered(10, groups), 0.4, draw()), choose(numbered(10, groups), 7, "key", draw())):
+        assert np.array_equal(found.inputs, found.targets)
+        assert groups is None or np.array_equal(found.groups, found.inputs // 2)
 
 
-def test_offline_nothing_is_downloaded(tmp_path, monkeypatch):
-    monkeypatch.setenv("DWF_OFFLINE", "1")
-    monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("a connection was tried"))
-    with pytest.raises(DataMissing):
-        load_fitting(given("mnist", 0.1), tmp_path)
+def test_a_smaller_choice_is_part_of_a_larger_one():
+    small, large = (choose(numbered(100), count, "key", draw()).inputs for count in (10, 60))
+    assert set(small) < set(large)
+    assert list(small) != list(range(10))
+    assert choose(numbered(100), None, "key", draw()).inputs.tolist() == list(range(100))
 
 
-@pytest.mark.parametrize("offline", ["0", "1"])
-def test_a_root_that_is_no_folder_is_missing_data(tmp_path, monkeypatch, offline):
-    monkeypatch.setenv("DWF_OFFLINE", offline)
-    monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("a connection was tried"))
-    (tmp_path / "file").write_text("not a folder")
-    with pytest.raises(DataMissing, match="file/MNIST/raw"):
-        load_fitting(given("mnist", 0.1), tmp_path / "file")
+@pytest.mark.parametrize("name", ["iris", "digits"])
+def test_subsets_have_their_sizes_and_come_from_their_own_split(name):
+    whole, small = given(name), given(name, train=50, test=20)
+    train, validation = load_fitting(small, NOWHERE)
+    test = load_test(small, NOWHERE)
+    assert [len(part.targets) for part in (train, validation, test)] == [45, 5, 20]
+    assert rows(train) | rows(validation) <= set.union(*map(rows, load_fitting(whole, NOWHERE)))
+    assert rows(test) <= rows(load_test(whole, NOWHERE))
 
 
-@pytest.mark.parametrize("keep", [0, 3, 100, -1])
-def test_a_damaged_file_is_missing_data(made_up, keep):
-    file = made_up / "MNIST" / "raw" / "train-images-idx3-ubyte"
-    file.write_bytes(file.read_bytes()[:keep])
-    with pytest.raises(DataMissing, match="MNIST/raw"):
-        load_fitting(given("mnist", 0.1), made_up)
+def test_neither_subset_depends_on_the_other_or_on_validation():
+    one, other = given("digits", train=50, test=20), given("digits", validation=0.5, train=50, test=300)
+    assert set.union(*map(rows, load_fitting(one, NOWHERE))) == set.union(*map(rows, load_fitting(other, NOWHERE)))
+    assert rows(load_test(one, NOWHERE)) < rows(load_test(other, NOWHERE))
+
+
+@pytest.mark.parametrize(("load", "key", "there"), [(load_fitting, "train", 105), (load_test, "test", 45)])
+def test_asking_for_more_than_there_is_is_one_line(load, key, there):
+    load(given("iris", **{key: there}), NOWHERE)
+    with pytest.raises(UsageError) as caught:
+        load(given("iris", **{key: there + 1}), NOWHERE)
+    assert f"zoo.dataset.{key}: {there + 1} examples asked for, but there are {there}" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_split_without_examples_is_refused():
+    with pytest.raises(UsageError, match="leave 4 to fit and 0 for validation"):
+        load_fitting(given("iris", train=4), NOWHERE)
 
 
 def mentions(path: Path, name: str) -> bool:
@@ -177,12 +168,16 @@ def mentions(path: Path, name: str) -> bool:
     return name in found
 
 
-@pytest.mark.parametrize("name", ["load_test", "SOURCES"])
-def test_only_evaluate_touches_the_test_split(name):
-    allowed = {
-        "load_test": {ROOT / "stages/datasets.py", ROOT / "stages/evaluate.py"},
-        "SOURCES": {ROOT / "stages/datasets.py"},
-    }
-    users = {path for part in ("stages", "pipeline") for path in (ROOT / part).rglob("*.py") if mentions(path, name)}
-    assert users <= allowed[name]
-    assert ROOT / "stages/evaluate.py" in users or name == "SOURCES"
+def test_only_evaluate_touches_the_test_split():
+    users = {p for folder in ("stages", "pipeline") for p in (ROOT / folder).rglob("*.py") if mentions(p, "load_test")}
+    assert users == {ROOT / "stages/datasets/__init__.py", ROOT / "stages/evaluate.py"}
+
+
+@pytest.mark.parametrize("module", ["examples", "images", "tables", "texts", "tokenizer"])
+def test_raw_data_is_read_within_the_package_alone(module):
+    """Whoever reads the files has the test split at hand."""
+    outside = {p for folder in ("stages", "pipeline") for p in (ROOT / folder).rglob("*.py")} - set(
+        (ROOT / "stages/datasets").rglob("*.py")
+    )
+    assert len(outside) > 40
+    assert not [p for p in outside if f"stages.datasets.{module}" in p.read_text()]

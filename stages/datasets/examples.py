@@ -1,0 +1,62 @@
+"""Examples as they are read, before a network sees them, and how they are chosen and parted."""
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from stages.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Raw inputs [examples, ...] (numbers, bytes or texts) and targets [examples], class numbers or ratings."""
+
+    inputs: np.ndarray
+    targets: np.ndarray
+    groups: np.ndarray | None = None
+    """[examples] What each belongs to, where examples of one group may not come apart, e.g. sentences of one review."""
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def at(self, index: np.ndarray | torch.Tensor) -> "Examples":
+        """Those at these positions, in this order."""
+        index = np.asarray(index)
+        groups = None if self.groups is None else self.groups[index]
+        return Examples(self.inputs[index], self.targets[index], groups)
+
+
+def choose(examples: Examples, count: int | None, key: str, draw: torch.Generator) -> Examples:
+    """A random choice of `count`, a smaller one being part of every larger one; None: all of them as they are.
+
+    Raises UsageError naming `key`, the configuration's, if there are fewer.
+    """
+    if count is None:
+        return examples
+    if count > len(examples):
+        raise UsageError(f"{key}: {count} examples asked for, but there are {len(examples)}; leave it out to use all")
+    return examples.at(torch.randperm(len(examples), generator=draw)[:count])
+
+
+def part(examples: Examples, share: float, draw: torch.Generator) -> tuple[Examples, Examples]:
+    """All examples in random order, cut in two: the second part holds `share` of them or, not to part a group, more."""
+    groups = np.arange(len(examples)) if examples.groups is None else examples.groups
+    names, group = np.unique(groups, return_inverse=True)
+    place = torch.randperm(len(names), generator=draw).argsort()[torch.from_numpy(group)]
+    order = place.argsort(stable=True)
+    kept = len(order) - round(share * len(order))
+    while 0 < kept < len(order) and place[order[kept - 1]] == place[order[kept]]:
+        kept -= 1
+    return examples.at(order[:kept]), examples.at(order[kept:])
+
+
+def offline() -> bool:
+    """Whether downloads are switched off (`DWF_OFFLINE=1`)."""
+    return os.environ.get("DWF_OFFLINE", "") not in ("", "0")
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, in one line of bounded length."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:120]

@@ -1,0 +1,114 @@
+"""Labelled images, read by torchvision from the files that their authors distribute."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stages.datasets.examples import Examples, first_line, offline
+from stages.errors import DataMissing, UsageError
+from stages.params.dataset import Images
+
+
+@dataclass(frozen=True)
+class Source:
+    """How torchvision knows a data set, where its files lie, and its pixels' mean and deviation by channel, in [0, 1]."""
+
+    title: str
+    folder: str
+    files: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+IDX = "train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte"
+# Mean and deviation over all pixels of the training images; MNIST's and Fashion-MNIST's are recomputed by a test where
+# the files are at hand, the others are those that the field's training scripts share.
+SOURCES = {
+    "mnist": Source("MNIST", "MNIST/raw", IDX, (0.1307,), (0.3081,)),
+    "fashion_mnist": Source("FashionMNIST", "FashionMNIST/raw", IDX, (0.2860,), (0.3530,)),
+    "cifar10": Source("CIFAR10", "cifar-10-batches-py", "data_batch_1 ... data_batch_5, test_batch, batches.meta",
+                      (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
+    "cifar100": Source("CIFAR100", "cifar-100-python", "train, test, meta",
+                       (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
+    "stl10": Source("STL10", "stl10_binary", "train_X.bin, train_y.bin, test_X.bin, test_y.bin",
+                    (0.4467, 0.4398, 0.4066), (0.2603, 0.2566, 0.2713)),
+    "svhn": Source("SVHN", "", "train_32x32.mat, test_32x32.mat",
+                   (0.4377, 0.4438, 0.4728), (0.1980, 0.2010, 0.1970)),
+}  # fmt: skip
+"""Data set -> where it comes from."""
+
+
+def read(dataset: Images, root: Path, *, train: bool) -> Examples:
+    """Bytes [examples, channels, height, width] and class numbers, downloaded unless `DWF_OFFLINE` is set.
+
+    Raises DataMissing saying which files to put where.
+    """
+    source = SOURCES[dataset.name]
+    try:
+        data = _opened(source.title, str(root), train)
+    except (RuntimeError, OSError, ValueError, AssertionError) as error:  # the last two: a damaged file
+        raise DataMissing(
+            f"{source.title} can't be read from {root / source.folder} or downloaded ({first_line(error)}); put its "
+            f"files there ({source.files}), or name the folder above with --data-root or DWF_DATA_ROOT"
+        ) from error
+    labels = data.labels if hasattr(data, "labels") else data.targets
+    return Examples(_channels_first(np.asarray(data.data)), np.asarray(labels))
+
+
+def encode(dataset: Images, examples: Examples) -> Tensor:
+    """Standardized images [examples, channels, height, width], float32; padding is black, as a pixel is.
+
+    Raises UsageError if images are larger, or have more channels, than asked for.
+    """
+    source = SOURCES[dataset.name]
+    mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (source.mean, source.std))
+    pixels = torch.from_numpy(_padded(dataset, examples.inputs)).to(
+        torch.float32, memory_format=torch.contiguous_format
+    )
+    return _coloured(dataset, pixels.div_(255).sub_(mean).div_(std))
+
+
+def _opened(title: str, root: str, train: bool) -> Any:
+    """Torchvision's data set, of labelled images alone."""
+    from torchvision import datasets
+
+    class LabelledSTL10(datasets.STL10):
+        train_list = datasets.STL10.train_list[:2]  # the 100,000 unlabelled images needn't be there
+
+    cls: Any = LabelledSTL10 if title == "STL10" else getattr(datasets, title)
+    if title in ("STL10", "SVHN"):
+        return cls(root, split="train" if train else "test", download=not offline())
+    return cls(root, train=train, download=not offline())
+
+
+def _channels_first(pixels: np.ndarray) -> np.ndarray:
+    """Grey images come without channels, CIFAR's with them last."""
+    if pixels.ndim == 3:
+        return pixels[:, None]
+    return pixels.transpose(0, 3, 1, 2) if pixels.shape[-1] == 3 else pixels
+
+
+def _padded(dataset: Images, pixels: np.ndarray) -> np.ndarray:
+    """Black around the image; where the room is odd, one more pixel below and right."""
+    missing = 0 if dataset.size is None else dataset.size - pixels.shape[-1]
+    if missing < 0:
+        raise UsageError(
+            f"zoo.dataset.size: {dataset.size}, but {dataset.name}'s images are {pixels.shape[-1]} pixels wide; "
+            "padding only enlarges"
+        )
+    before, after = missing // 2, missing - missing // 2
+    return np.pad(pixels, ((0, 0), (0, 0), (before, after), (before, after))) if missing else pixels
+
+
+def _coloured(dataset: Images, images: Tensor) -> Tensor:
+    """Grey repeated in three channels, where asked for."""
+    channels = images.shape[1]
+    if dataset.channels in (None, channels):
+        return images
+    if channels != 1:
+        raise UsageError(f"zoo.dataset.channels: {dataset.channels}, but {dataset.name}'s images have {channels}")
+    return images.repeat(1, 3, 1, 1)

@@ -1,0 +1,92 @@
+"""Texts with a rating in [-1, 1], from the worst to the best."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stages.datasets.examples import Examples, first_line, offline, part
+from stages.errors import DataMissing
+from stages.params.dataset import Texts
+from stages.seeds import generator
+
+SNIPPETS = ("amazonReviewSnippets_GroundTruth.txt", "movieReviewSnippets_GroundTruth.txt")
+"""Hutto & Gilbert 2014: sentences rated by twenty people each, from -4 to 4; lines of id TAB rating TAB text."""
+TESTED = 0.2
+"""Share of the snippets that are the test split, for they come without one."""
+YELP = "yelp_review_full"
+"""Zhang et al. 2015: 650,000 reviews to train on and 50,000 to test, of 1 to 5 stars."""
+
+
+def read(dataset: Texts, root: Path, *, train: bool) -> Examples:
+    """Texts [examples], ratings [examples] in [-1, 1], and which review each text belongs to, where it is a part of one.
+
+    Raises DataMissing saying which files to put where.
+    """
+    return _reviews(root / "reviews", train=train) if dataset.name == "reviews" else _yelp(root, train=train)
+
+
+def _reviews(folder: Path, *, train: bool) -> Examples:
+    """One side of a fixed split by review: sentence 3 of a product's review 12 is called 12_3, a film's is whole."""
+    lines = [line for file in SNIPPETS for line in _lines(folder / file)]
+    groups, ratings, texts = (np.array(column, dtype=object) for column in zip(*lines, strict=True))
+    examples = Examples(texts, ratings.astype(np.float32) / 4, groups)
+    return part(examples, TESTED, generator("test", "reviews"))[0 if train else 1]
+
+
+def _lines(path: Path) -> Iterator[tuple[str, float, str]]:
+    """Review, rating and text of each line."""
+    try:
+        with path.open(encoding="utf-8", newline="\r\n") as file:
+            for line in file:
+                name, rating, text = line.rstrip("\r\n").split("\t")
+                yield f"{path.stem} {name.partition('_')[0]}", float(rating), text
+    except (OSError, ValueError) as error:  # the latter: not of this form, or not UTF-8
+        raise DataMissing(
+            f"reviews can't be read from {path} ({first_line(error)}); put {' and '.join(SNIPPETS)} there (lines of id "
+            "TAB rating TAB text, from github.com/cjhutto/vaderSentiment), or name the folder above reviews/ with "
+            "--data-root or DWF_DATA_ROOT"
+        ) from error
+
+
+def _yelp(root: Path, *, train: bool) -> Examples:
+    """The authors' CSV files if they are there, else what Hugging Face has."""
+    split = "train" if train else "test"
+    file = root / YELP / f"{split}.csv"
+    stars, texts = _csv(file) if file.exists() else _hugging_face(file, split)
+    inputs = np.array([text.replace("\\n", " ") for text in texts], dtype=object)  # the files' way to say: a new line
+    return Examples(inputs, (np.array(stars, np.float32) - 3) / 2)
+
+
+def _csv(file: Path) -> tuple[list[int], list[str]]:
+    """Stars and texts of lines such as "5","Good food"."""
+    try:
+        with file.open(encoding="utf-8", newline="") as lines:
+            stars, texts = zip(*((int(label), text) for label, text in csv.reader(lines)), strict=True)
+    except (OSError, ValueError, csv.Error) as error:
+        raise DataMissing(_put(file, first_line(error))) from error
+    return list(stars), list(texts)
+
+
+def _hugging_face(file: Path, split: str) -> tuple[list[int], list[str]]:
+    """Stars and texts, downloaded by the package `datasets`."""
+    if offline():
+        raise DataMissing(_put(file, "no such file, and DWF_OFFLINE forbids to download it"))
+    try:
+        from datasets import load_dataset  # pyright: ignore - only there for those who want Yelp
+    except ModuleNotFoundError as error:
+        raise DataMissing(_put(file, "no such file, and to download it: pip install datasets")) from error
+    try:
+        data: Any = load_dataset("Yelp/yelp_review_full", split=split)
+    except (OSError, RuntimeError, ValueError) as error:  # no network, a failed build, a damaged cache
+        raise DataMissing(_put(file, first_line(error))) from error
+    return [label + 1 for label in data["label"]], list(data["text"])  # its classes count from 0
+
+
+def _put(file: Path, why: str) -> str:
+    return (
+        f'yelp can\'t be read from {file} ({why}); put train.csv and test.csv there (lines of "stars","text", as in '
+        f"yelp_review_full_csv.tgz), or name the folder above {YELP}/ with --data-root or DWF_DATA_ROOT"
+    )

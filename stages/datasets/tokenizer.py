@@ -1,0 +1,85 @@
+"""Word pieces, learned from the training texts alone."""
+
+import string
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
+"""The first word pieces, numbered from 0: padding, unknown, a text's first token, a text's last."""
+
+
+@dataclass(frozen=True)
+class Tokenizer:
+    """Texts as numbers of word pieces, as BERT has them: lower case, no accents, [CLS] before and [SEP] after."""
+
+    model: Any
+    """A `tokenizers.Tokenizer`."""
+
+    @classmethod
+    def learned(cls, texts: list[str], vocabulary: int, length: int) -> "Tokenizer":
+        """At most `vocabulary` word pieces; the same texts give the same ones in every process.
+
+        Source: Wu et al. 2016 (word pieces), Devlin et al. 2019 (BERT).
+        """
+        return cls(_model(_vocabulary(texts, vocabulary), length))
+
+    @property
+    def vocabulary(self) -> dict[str, int]:
+        """Word piece -> number."""
+        return self.model.get_vocab()
+
+    def __call__(self, texts: list[str]) -> Int64[Tensor, "texts length"]:
+        """Texts cut or padded to the length."""
+        return torch.tensor([encoding.ids for encoding in self.model.encode_batch(texts)])
+
+
+def _vocabulary(texts: list[str], size: int) -> dict[str, int]:
+    """Word pieces that occur most, with their numbers.
+
+    The trainer numbers the letters that continue a word by a hash with a seed of its process, and breaks ties by number;
+    so they get their numbers from us.
+    """
+    from tokenizers import trainers
+
+    letters = _letters(texts, (size - len(SPECIAL)) // 2)
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=size,
+        special_tokens=[*SPECIAL, *(f"##{letter}" for letter in letters)],
+        initial_alphabet=letters,
+        limit_alphabet=len(letters),
+        show_progress=False,
+    )
+    model = _model({token: number for number, token in enumerate(SPECIAL)}, length=None)
+    model.train_from_iterator(texts, trainer)
+    return model.get_vocab()
+
+
+def _letters(texts: list[str], count: int) -> list[str]:
+    """The most frequent letters, those equally frequent by their code."""
+    from tokenizers.normalizers import BertNormalizer
+
+    plain, found = BertNormalizer(lowercase=True), Counter[str]()
+    for text in texts:
+        found.update(plain.normalize_str(text))
+    known = sorted(found.keys() - set(string.whitespace), key=lambda letter: (-found[letter], letter))
+    return sorted(known[:count])
+
+
+def _model(vocabulary: dict[str, int], length: int | None) -> Any:
+    """The pipeline from text to numbers; without a length nothing is cut or padded."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+
+    model = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))  # noqa: S106 - no password
+    model.normalizer = normalizers.BertNormalizer(lowercase=True)
+    model.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    if length is not None:
+        ends = [(token, vocabulary[token]) for token in ("[CLS]", "[SEP]")]
+        model.post_processor = processors.TemplateProcessing("[CLS] $A [SEP]", special_tokens=ends)
+        model.enable_truncation(length)
+        model.enable_padding(length=length, pad_id=vocabulary["[PAD]"])
+    return model
