@@ -1,7 +1,6 @@
 """Texts with a rating in [-1, 1], from the worst to the best."""
 
 import csv
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,25 +29,30 @@ def read(dataset: Texts, root: Path, *, train: bool) -> Examples:
 
 def _reviews(folder: Path, *, train: bool) -> Examples:
     """One side of a fixed split by review: sentence 3 of a product's review 12 is called 12_3, a film's is whole."""
-    lines = [line for file in SNIPPETS for line in _lines(folder / file)]
+    lines = [line for file in SNIPPETS for line in _snippets(folder / file)]
     groups, ratings, texts = (np.array(column, dtype=object) for column in zip(*lines, strict=True))
     examples = Examples(texts, ratings.astype(np.float32) / 4, groups)
     return part(examples, TESTED, generator("test", "reviews"))[0 if train else 1]
 
 
-def _lines(path: Path) -> Iterator[tuple[str, float, str]]:
+def _snippets(path: Path) -> list[tuple[str, float, str]]:
     """Review, rating and text of each line."""
     try:
-        with path.open(encoding="utf-8", newline="\r\n") as file:
-            for line in file:
-                name, rating, text = line.rstrip("\r\n").split("\t")
-                yield f"{path.stem} {name.partition('_')[0]}", float(rating), text
-    except (OSError, ValueError) as error:  # the latter: not of this form, or not UTF-8
+        lines = path.read_text(encoding="utf-8").split("\n")
+        return [_snippet(path.stem, number, line) for number, line in enumerate(lines, 1) if line]
+    except (OSError, ValueError) as error:  # the latter: another form, or not UTF-8
         raise DataMissing(
             f"reviews can't be read from {path} ({first_line(error)}); put {' and '.join(SNIPPETS)} there (lines of id "
             "TAB rating TAB text, from github.com/cjhutto/vaderSentiment), or name the folder above reviews/ with "
             "--data-root or DWF_DATA_ROOT"
         ) from error
+
+
+def _snippet(file: str, number: int, line: str) -> tuple[str, float, str]:
+    name, rating, text = line.split("\t") if line.count("\t") == 2 else ("", "nan", "")
+    if not -4 <= float(rating) <= 4:
+        raise ValueError(f"line {number}: expected id TAB rating from -4 to 4 TAB text, found {line[:40]!r}")
+    return f"{file} {name.partition('_')[0]}", float(rating), text
 
 
 def _yelp(root: Path, *, train: bool) -> Examples:
@@ -64,10 +68,16 @@ def _csv(file: Path) -> tuple[list[int], list[str]]:
     """Stars and texts of lines such as "5","Good food"."""
     try:
         with file.open(encoding="utf-8", newline="") as lines:
-            stars, texts = zip(*((int(label), text) for label, text in csv.reader(lines)), strict=True)
+            reviews = [_review(number, row) for number, row in enumerate(csv.reader(lines), 1)]
     except (OSError, ValueError, csv.Error) as error:
         raise DataMissing(_put(file, first_line(error))) from error
-    return list(stars), list(texts)
+    return [stars for stars, _ in reviews], [text for _, text in reviews]
+
+
+def _review(number: int, row: list[str]) -> tuple[int, str]:
+    if len(row) != 2 or row[0] not in {"1", "2", "3", "4", "5"}:
+        raise ValueError(f'row {number}: expected "stars","text", found {str(row)[:40]}')
+    return int(row[0]), row[1]
 
 
 def _hugging_face(file: Path, split: str) -> tuple[list[int], list[str]]:
