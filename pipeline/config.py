@@ -17,7 +17,7 @@ from stages.params.evaluate import EvaluateParams
 from stages.params.fit import FitParams
 from stages.params.pack import PackParams
 from stages.params.sample import SampleParams
-from stages.params.zoo import ZooParams
+from stages.params.zoo import Zoo
 
 PROJECT = Path(__file__).resolve().parent.parent
 """Where `conf/` and `data/` lie: relative paths in configurations mean this folder, wherever a command is run."""
@@ -35,7 +35,7 @@ class Experiment(Params):
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     threads: PositiveInt = Field(default_factory=lambda: os.cpu_count() or 1)
     """CPU threads in all; shards of the zoo share them."""
-    zoo: ZooParams
+    zoo: Zoo
     canonicalize: CanonicalizeParams = CanonicalizeParams()
     pack: PackParams = PackParams()
     fit: FitParams
@@ -64,9 +64,9 @@ def load(file: Path, overrides: Iterable[str] = (), store: Path | None = None, d
     try:
         experiment = Experiment.model_validate(values)
     except ValidationError as error:
-        raise UsageError("\n".join(f"{file}: {line}" for line in _explain(error))) from None
+        raise UsageError("\n".join(f"{file}: {line}" for line in _explain(error, values))) from None
     resolved = {name: PROJECT / getattr(experiment, name) for name in ("store_root", "data_root")}
-    return experiment.model_copy(update=resolved)
+    return experiment.model_copy(update={**resolved, "zoo": experiment.zoo.below(PROJECT)})
 
 
 def _existing(file: Path) -> Path:
@@ -115,10 +115,14 @@ def _override(values: dict[str, Any], text: str) -> None:
         raise UsageError(f"--set {text!r}: the value isn't readable as YAML") from error
 
 
-def _explain(error: ValidationError) -> Iterator[str]:
+ABSENT = object()
+"""What a location that isn't in the file leads to."""
+
+
+def _explain(error: ValidationError, values: Any) -> Iterator[str]:
     for problem in error.errors():
         loc = problem["loc"]
-        key = ".".join(str(part) for part in loc)
+        key = ".".join(_written(loc, values, missing=problem["type"] == "missing"))
         if problem["type"] == "extra_forbidden":
             allowed = sorted(_fields(Experiment, loc[:-1]))
             near = _nearest(str(loc[-1]), allowed)
@@ -131,6 +135,23 @@ def _explain(error: ValidationError) -> Iterator[str]:
             yield f"{key}: {problem['msg'].removeprefix('Value error, ')}"
         else:
             yield f"{key}: {problem['msg'][:1].lower()}{problem['msg'][1:]}, found {problem['input']!r}"
+
+
+def _written(loc: tuple[int | str, ...], values: Any, *, missing: bool) -> Iterator[str]:
+    """An error's location as the file has it: without the kinds of sections, which pydantic puts into the path."""
+    for i, part in enumerate(loc):
+        last = i == len(loc) - 1
+        inner = _inside(values, part)
+        if isinstance(inner, dict | list) or (last and (missing or inner is not ABSENT)):
+            yield str(part)
+            values = inner
+
+
+def _inside(values: Any, part: int | str) -> Any:
+    """The value at one step of a location, or ABSENT."""
+    if isinstance(values, dict):
+        return values.get(part, ABSENT)
+    return values[part] if isinstance(values, list) and isinstance(part, int) and part < len(values) else ABSENT
 
 
 def _wrong_tag(context: dict[str, Any], section: Any) -> str:
@@ -171,8 +192,8 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
 
 
 def _tags(model: type[BaseModel]) -> set[Any]:
-    """What a section may say to be of this model, in its `kind` or `name`."""
-    fields = [model.model_fields[tag] for tag in ("kind", "name") if tag in model.model_fields]
+    """What a section may say to be of this model, in its `kind`, `name` or `source`."""
+    fields = [model.model_fields[tag] for tag in ("kind", "name", "source") if tag in model.model_fields]
     return {value for field in fields for value in get_args(field.annotation)}
 
 

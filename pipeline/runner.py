@@ -112,11 +112,11 @@ class Runner:
         except NotComplete:
             return "something changed since the last run, whose artifact is gone"
         reasons = []
-        if changed := list(differences(old.params, self.experiment.params(stage).model_dump(mode="json"))):
+        if changed := list(differences(old.params, self.experiment.params(stage).fingerprint())):
             reasons.append("new params: " + ", ".join(changed))
         if changed := [name for name, up in upstream.items() if old.upstream.get(name) != up.key]:
             reasons.append("upstream changed: " + ", ".join(changed))
-        if changed := [line.split()[0] for line in differences(old.code, sources(stage))]:
+        if changed := [line.split()[0] for line in differences(old.code, sources(stage, self.experiment.params(stage).modules()))]:
             reasons.append("code changed: " + ", ".join(changed))
         return "; ".join(reasons) or "format changed"
 
@@ -152,8 +152,8 @@ class Runner:
             final = artifact_path(self.root, stage, key)
             manifest = publish(work, final, {
                 "format_version": FORMAT_VERSION, "stage": stage, "key": key, "experiment": self.experiment.name,
-                "params": params.model_dump(mode="json"), "upstream": {name: up.key for name, up in upstream.items()},
-                "code": sources(stage), "versions": _versions(), "created": now(),
+                "params": params.fingerprint(), "upstream": {name: up.key for name, up in upstream.items()},
+                "code": sources(stage, params.modules()), "versions": _versions(), "created": now(),
                 "seconds": round(time.monotonic() - started, 3), "device": _device_name(self.experiment.device),
                 "threads": self.experiment.threads, "peak_memory_mb": _peak_memory_mb(), "summary": summary,
             })  # fmt: skip

@@ -15,6 +15,11 @@ class Params(BaseModel):
         """What enters the stage's key: the values, and in the place of a file's name what the file holds."""
         return self.model_dump(mode="json")
 
+    def modules(self) -> tuple[str, ...]:
+        """Modules that these parameters or a section of them choose by name; their sources enter the stage's key."""
+        sections = [value for _, value in self if isinstance(value, Params)]
+        return tuple(name for section in sections for name in section.modules())
+
     def below(self, folder: Path) -> "Params":
         """The same with relative paths, if there are any, taken from a folder."""
         del folder

@@ -16,7 +16,7 @@ def matching(pattern: str) -> list[Path]:
     Raises UsageError saying where it looked if there are none.
     """
     where = str(Path(pattern).expanduser().absolute())
-    found = [Path(name) for name in glob.glob(where, recursive=True) if Path(name).is_file()]
+    found = [Path(name) for name in glob.glob(where, recursive=True) if Path(name).is_file()]  # noqa: PTH207 - absolute
     if not found:
         hint = f"; it is a folder: write {pattern.rstrip('/')}/*.safetensors" if Path(where).is_dir() else ""
         raise UsageError(f"{pattern}: no such files (looked for {where}){hint}")

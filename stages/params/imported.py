@@ -10,7 +10,7 @@ from stages.params.dataset import Dataset
 from stages.params.files import content_of, matching, names
 from stages.params.network import Network
 
-SHORT = ("model", "kwargs", "input")
+SHORT = ("model", "kwargs", "input", "vocabulary")
 """What `network: {kind: model, ...}` holds may stand in `zoo` itself."""
 
 

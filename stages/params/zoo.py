@@ -1,11 +1,20 @@
 """Parameters of stage 1."""
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 from stages.params.base import Params
 from stages.params.dataset import Dataset
+from stages.params.imported import ImportedZoo
 from stages.params.network import Network
 
 Initialisation = Literal["torch", "kaiming_uniform", "xavier_uniform", "uniform", "normal"]
@@ -56,8 +65,9 @@ class Recipe(Params):
 
 
 class ZooParams(Params):
-    """What the zoo is made of."""
+    """What a trained zoo is made of."""
 
+    source: Literal["train"] = "train"
     dataset: Dataset
     network: Network
     recipe: Recipe
@@ -73,3 +83,12 @@ class ZooParams(Params):
     retries: NonNegativeInt = 2
     """Fallback seeds tried for a member whose training left the finite numbers."""
     seed: NonNegativeInt = 0
+
+
+def _trained_by_default(values: Any) -> Any:
+    """A zoo that doesn't say where it comes from is trained."""
+    return {"source": "train", **values} if isinstance(values, dict) else values
+
+
+Zoo = Annotated[ZooParams | ImportedZoo, Field(discriminator="source"), BeforeValidator(_trained_by_default)]
+"""Where the zoo comes from, told apart by `source`: `train` or `checkpoints`."""

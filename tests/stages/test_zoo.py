@@ -19,7 +19,7 @@ from stages.params.zoo import Recipe, ZooParams
 from stages.seeds import generator, seed_of
 from stages.store.weights import Shards
 from stages.training import loop
-from stages.zoo import member_names, shards, train_shard, zoo
+from stages.zoo import shards, train_shard, zoo
 
 NOWHERE = Path("/nonexistent")
 
@@ -54,7 +54,7 @@ def small(tmp_path_factory) -> Shards:
 def test_shards_are_consecutive_and_cover_all_members():
     found = shards(params(shard=2))
     assert [(s.index, s.start, s.stop) for s in found] == [(0, 0, 2), (1, 2, 4), (2, 4, 5)]
-    assert [len(part) for part in map(member_names, found)] == [2, 2, 1]
+    assert [len(part.names) for part in found] == [2, 2, 1]
 
 
 def test_names_seeds_splits_and_initialisations_are_stored(tmp_path):

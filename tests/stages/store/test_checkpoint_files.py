@@ -120,7 +120,7 @@ def test_the_trap_works(tmp_path):
     Trap.sprung = False
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit.*:FutureWarning")
+@pytest.mark.filterwarnings("ignore:`torch.jit.*:FutureWarning", "ignore:.*TorchScript archive:UserWarning")
 def test_a_torchscript_program_is_refused(tmp_path):
     torch.jit.script(nn.Linear(2, 2)).save(str(tmp_path / "a.pt"))
     with pytest.raises(UsageError, match=r"a\.pt: a TorchScript program, refused"):

@@ -47,7 +47,7 @@ def test_a_prefix_that_is_the_network_s_own_stays():
     expected = Expected.of_module(wrapped)
     found = expected.match(wrapped.state_dict(), "x")
     assert found.notes == ()
-    with pytest.raises(LayoutMismatch, match="nearest name: '0.weight'|'model.0.weight'"):
+    with pytest.raises(LayoutMismatch, match=r"tensor 'model\.0\.weight' .* is missing"):
         match(STATE, expected)
 
 
@@ -57,7 +57,7 @@ def test_an_averaged_model_s_counter_does_not_hide_its_prefix():
 
 
 def test_a_prefix_is_dropped_only_where_it_stands_and_the_rest_is_named():
-    with pytest.raises(LayoutMismatch, match="run3.pt: tensor 'loss.weight' isn't part of zoo.network"):
+    with pytest.raises(LayoutMismatch, match=r"run3.pt: tensor 'loss.weight' isn't part of zoo.network"):
         match(prefixed(STATE, "model.") | {"loss.weight": torch.ones(3)})
     with pytest.raises(LayoutMismatch, match=r"'teacher\.0\.weight' isn't part of zoo.network \(and 6 more\)"):
         match(prefixed(STATE, "model.") | prefixed(STATE, "teacher."))
@@ -97,7 +97,7 @@ class Tied(nn.Module):
 @pytest.mark.parametrize("names", [["embed.weight"], ["head.weight"], ["embed.weight", "head.weight"]])
 def test_tied_weights_are_taken_under_either_name(names):
     weight = torch.rand(3, 2)
-    found = match({name: weight for name in names}, Expected.of_module(Tied()))
+    found = match(dict.fromkeys(names, weight), Expected.of_module(Tied()))
     assert torch.equal(found.row, weight.flatten())
 
 
