@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from pipeline.runner import Planned
+from stages.audit.words import table_rows
 from stages.store.artifact import read_manifest
 from stages.store.refs import Ref
 
@@ -78,20 +79,13 @@ def human_size(size: float) -> str:
 
 
 def results_table(figures: dict[str, Any]) -> Table:
-    """Members, held-out members, generated networks and baselines, side by side."""
-    table = Table(
-        "", "networks", "accuracy", "min", "max IoU", "distance/tau", "N&P@1", "ensemble", box=None, pad_edge=False
-    )
+    """Members, held-out members, generated networks and baselines, side by side; without test data, their weights."""
+    rows = table_rows(figures)
+    table = Table("", *list(rows[0])[1:], box=None, pad_edge=False)
     for column in table.columns[1:]:
         column.justify = "right"
-    for name, s in figures["sets"].items():
-        a = s["accuracy"]
-        table.add_row(
-            name, str(s["networks"]), f"{100 * a['mean']:.2f} ± {100 * a['std']:.2f}", f"{100 * a['min']:.2f}",
-            f"{s['max_iou']['mean']:.2f}", f"{s['distance_in_tau']:.2f}",
-            f"{s['novel_and_performant'].get('1.0', float('nan')):.2f}", f"{100 * s['ensemble_accuracy']:.2f}",
-            style="bold" if s["role"] == "generated" else None,
-        )  # fmt: skip
+    for row, entry in zip(rows, figures["sets"].values(), strict=True):
+        table.add_row(*row.values(), style="bold" if entry["role"] == "generated" else None)
     return table
 
 

@@ -3,7 +3,6 @@
 import base64
 import json
 import logging
-import math
 import threading
 import time
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 
+from stages.audit.words import table_rows
 from stages.store.refs import Ref
 
 LOG_SECONDS, UPDATE_SECONDS = 10.0, 1.0
@@ -84,23 +84,8 @@ def show_figures(report: Ref) -> None:
     verdict = figures["verdict"]["text"]
     text = "\n\n".join([verdict, f"Report: `{report.path / 'report.html'}`", *_pictures(report.path)])
     with _optional():
-        create_table_artifact([_row(*entry) for entry in figures["sets"].items()], "dwf-figures", verdict)
+        create_table_artifact(cast("list[list[Any]]", table_rows(figures)), "dwf-figures", verdict)
         create_markdown_artifact(text, "dwf-report", "What came out, and where the report is")
-
-
-def _row(name: str, s: dict[str, Any]) -> dict[str, Any]:
-    """One set of networks in the table."""
-    accuracy = s["accuracy"]
-    return {
-        "set": name,
-        "networks": s["networks"],
-        "accuracy %": f"{100 * accuracy['mean']:.2f} ± {100 * accuracy['std']:.2f}",
-        "min %": f"{100 * accuracy['min']:.2f}",
-        "max IoU": f"{s['max_iou']['mean']:.2f}",
-        "distance / tau": f"{s['distance_in_tau']:.2f}",
-        "N&P@1": f"{s['novel_and_performant'].get('1.0', math.nan):.2f}",
-        "ensemble %": f"{100 * s['ensemble_accuracy']:.2f}",
-    }
 
 
 def _pictures(folder: Path) -> Iterator[str]:

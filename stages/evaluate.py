@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -11,23 +11,26 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 import yaml
-from torch import Tensor, nn
+from torch import Tensor
 
-from stages.artifacts.alignment import ALIGNMENT
+from stages.artifacts.alignment import ALIGNMENT, read_reference, read_symmetry
+from stages.artifacts.complete import Completion, completion
 from stages.artifacts.fitted import CURVES
 from stages.artifacts.members import is_train, network_of, open_weights
 from stages.audit import baselines, novelty, pictures
 from stages.audit.figures import Subject, Yardstick, measure, per_network
-from stages.audit.performance import accuracy, wrong
+from stages.audit.outcome import Outcome, outcome
 from stages.audit.report import write_report
 from stages.audit.verdict import verdict
+from stages.audit.words import score_of
 from stages.context import Context, torch_threads
 from stages.datasets import Test, load_test
 from stages.errors import NotComplete
 from stages.flow.codes import Codes, effective_rank, principal_codes
 from stages.nets.initialise import initialise
-from stages.nets.registry import build, symmetry_of
+from stages.nets.normalisation import normalisers
 from stages.nets.stacked import outputs
+from stages.params.batchnorm import BatchNorm
 from stages.params.dataset import dataset_from
 from stages.params.evaluate import EvaluateParams
 from stages.seeds import generator
@@ -37,8 +40,11 @@ from stages.store.files import write_json
 from stages.store.refs import Ref
 from stages.store.weights import Weights
 from stages.symmetry.rebasin import match
+from stages.training.task import score_name
 
-SCHEMA = 1
+SCHEMA = 2
+BLOCK = 64
+"""Networks whose outputs are held at once."""
 POINTS = 200
 """Networks per set whose own figures go into figures.json, for plots; figures.zarr has all."""
 
@@ -47,7 +53,8 @@ def evaluate(zoo: Ref, canonical: Ref, packed: Ref, fitted: Ref, sampled: Ref, p
              ctx: Context) -> dict[str, Any]:  # fmt: skip
     """Measure members, held-out members, generated networks and baselines alike, on the test data.
 
-    Each set is a unit that survives a kill. Writes figures.json, figures.zarr and report.html. Raises DataMissing.
+    Each set is a unit that survives a kill. Of a zoo without data only weights are compared. Writes figures.json,
+    figures.zarr and report.html. Raises DataMissing.
     """
     with torch_threads(ctx.threads):
         audit = _Audit(open_weights(packed), open_weights(sampled), canonical.path, params, ctx)
@@ -62,7 +69,8 @@ def evaluate(zoo: Ref, canonical: Ref, packed: Ref, fitted: Ref, sampled: Ref, p
     for unit in (ctx.out / "sets").iterdir():
         unit.unlink()
     (ctx.out / "sets").rmdir()
-    return {"verdict": figures["verdict"]["text"], "accuracy": figures["sets"]["generated"]["accuracy"]["mean"]}
+    told = {"verdict": figures["verdict"]["text"]}
+    return told | ({figures["score"]: figures["sets"]["generated"]["score"]["mean"]} if figures["score"] else {})
 
 
 class _Set(NamedTuple):
@@ -83,16 +91,23 @@ class _Audit:
     ctx: Context
 
     @cached_property
-    def module(self) -> nn.Module:
-        return build(network_of(self.packed)).to(self.ctx.device)
+    def completion(self) -> Completion:
+        how = self.sampled.attrs.get("batchnorm") or {}  # as the generated networks were completed, so are all others
+        return completion(self.packed, BatchNorm.model_validate(how), self.ctx)
 
     @cached_property
-    def test(self) -> Test:
-        return load_test(dataset_from(self.packed.attrs["dataset"]), self.ctx.data_root)
+    def test(self) -> Test | None:
+        described = self.packed.attrs["dataset"]
+        return load_test(dataset_from(described), self.ctx.data_root) if described else None
 
     @cached_property
     def members(self) -> Tensor:
         return self.packed.rows()[is_train(self.packed)]
+
+    @cached_property
+    def generated(self) -> Tensor:
+        """The parameters that were drawn; what completes the sampled rows comes after them."""
+        return self.sampled.rows()[:, : self.packed.layout.parameters]
 
     @cached_property
     def mean(self) -> Tensor:
@@ -109,17 +124,31 @@ class _Audit:
     def decode(self, codes: Tensor) -> Tensor:
         return self.mean + self.codes.mixture(codes).float() @ (self.members - self.mean)
 
-    def logits(self, rows: Tensor) -> Tensor:
-        inputs = self.test.inputs.to(self.ctx.device)
-        return outputs(self.module, self.packed.layout, rows.to(self.ctx.device), inputs).cpu()
+    def outcome(self, rows: Tensor, buffers: Callable[[Tensor], Mapping[str, Tensor]]) -> Outcome | None:
+        """What networks with these buffers do on the test data, a block of networks at a time."""
+        return None if self.test is None else outcome(self._outputs(rows, buffers, self.test), self.test.targets)
+
+    def _outputs(self, rows: Tensor, buffers: Callable[[Tensor], Mapping[str, Tensor]], test: Test) -> Iterator[Tensor]:
+        device, module, layout = self.ctx.device, self.completion.module, self.packed.layout
+        for block in rows.split(BLOCK):
+            moved = {name: tensor.to(device) for name, tensor in buffers(block).items()}
+            yield outputs(module, layout, block.to(device), test.inputs.to(device), moved).cpu()
 
     @cached_property
     def yardstick(self) -> Yardstick:
-        """The members' own figures set the bars: a low quantile of their accuracy, and tau."""
-        mistakes = wrong(self.logits(self.members), self.test.targets)
-        bar = float(torch.quantile(accuracy(mistakes), self.params.bar_quantile))
+        """The members' own figures set the bars: a low quantile of their scores, and tau."""
         tau = float(novelty.nearest(self.members, self.members, themselves=True)[0].median())
-        return Yardstick(self.test.targets, self.members, mistakes, self.encode, bar, tau, self.params.margins)
+        done = self.outcome(self.members, self.completion.measured)
+        bar = float(torch.quantile(done.scores, self.params.bar_quantile)) if done else None
+        return Yardstick(self.members, self.encode, tau, self.params.margins, done, bar)
+
+    def subject(self, one: "_Set") -> Subject:
+        """A set with what it does; members and generated networks also with the reference's running statistics."""
+        rows, copied = one.rows(), None
+        if normalisers(self.completion.module) and one.role in ("members", "generated"):
+            copied = self.outcome(rows, self.completion.copied)
+        done = self.yardstick.outcome if one.role == "members" else self.outcome(rows, self.completion.measured)
+        return Subject(one.role, one.family, rows, done, self.yardstick, copied)
 
     def sets(self) -> list[_Set]:
         """Everything that is measured, in the order of the report."""
@@ -127,7 +156,7 @@ class _Audit:
         return [
             _Set("members", "members", None, lambda: self.members),
             _Set("held-out", "held-out", None, lambda: self.packed.rows()[heldout]),
-            _Set("generated", "generated", None, self.sampled.rows),
+            _Set("generated", "generated", None, lambda: self.generated),
             *self._baselines(),
         ]
 
@@ -141,7 +170,7 @@ class _Audit:
         for size in (k for k in p.soup if k <= len(members)):
             yield self._baseline("soup", f"{size}", partial(baselines.soup, members, size))
         yield self._baseline("gaussian", "null", partial(baselines.gaussian, self.encode(members), self.decode))
-        yield _Set("retrieval", "baseline", "retrieval", lambda: baselines.retrieval(self.sampled.rows(), members))
+        yield _Set("retrieval", "baseline", "retrieval", lambda: baselines.retrieval(self.generated, members))
         yield _Set("fresh", "baseline", "fresh", lambda: self._fresh(p.baseline))
 
     def _baseline(self, family: str, level: str, rows: Callable[[int, torch.Generator], Tensor]) -> _Set:
@@ -157,16 +186,20 @@ class _Audit:
 
     def _fresh(self, count: int) -> Tensor:
         """Newly initialised networks, aligned to the zoo's reference as the members were."""
-        layout, symmetry = self.packed.layout, symmetry_of(network_of(self.packed))
-        reference = layout.unflatten(torch.from_numpy(read(open_group(self.canonical / ALIGNMENT), "reference")))
+        layout, network = self.packed.layout, network_of(self.packed)
+        names = {slot.name for slot in layout.slots}
         rows = []
         for i in range(count):
-            state = initialise(
-                build(network_of(self.packed)), "kaiming_uniform", generator(self.params.seed, "fresh", i)
-            )
-            found = match(symmetry, reference, state, generator(self.params.seed, "fresh order", i))
-            rows.append(layout.flatten(symmetry.act(found.permutations, state)))
+            state = initialise(network, "kaiming_uniform", generator(self.params.seed, "fresh", i))
+            state = {name: tensor for name, tensor in state.items() if name in names}
+            rows.append(layout.flatten(self._aligned(state, generator(self.params.seed, "fresh order", i))))
         return torch.stack(rows)
+
+    def _aligned(self, state: dict[str, Tensor], draw: torch.Generator) -> dict[str, Tensor]:
+        """A network's parameters as canonicalize would relabel them."""
+        symmetry, reference = read_symmetry(self.canonical / ALIGNMENT), read_reference(self.canonical / ALIGNMENT)
+        target = self.packed.layout.unflatten(reference[: self.packed.layout.parameters])
+        return symmetry.act(match(symmetry, target, state, draw).permutations, state)
 
     def measured(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Each set's figures and its networks' own; sets measured before a kill are read."""
@@ -177,8 +210,7 @@ class _Audit:
             path = folder / f"{one.name.replace(' ', '-')}.json"
             self.ctx.progress(i / len(sets), one.name)
             if not path.exists():
-                rows = one.rows()
-                subject = Subject(one.role, one.family, rows, self.logits(rows), self.yardstick)
+                subject = self.subject(one)
                 write_json(path, {"figures": measure(subject), "networks": per_network(subject)})
             yield one.name, json.loads(path.read_text())
 
@@ -186,20 +218,23 @@ class _Audit:
         """What figures.json says, apart from what other stages recorded."""
         sets = {name: unit["figures"] | {"points": _first(unit["networks"])} for name, unit in measured.items()}
         variance = torch.from_numpy(self.packed.facts("pca/variance"))
+        score = score_name(self.test.targets) if self.test else None
         return {
             "schema": SCHEMA,
             "dataset": self.packed.attrs["dataset"],
             "network": self.packed.attrs["network"],
             "parameters": self.packed.layout.parameters,
-            "test_examples": len(self.test.targets),
+            "test_examples": len(self.test.targets) if self.test else None,
+            "score": score,
             "bar": self.yardstick.bar,
+            "tolerance": self.yardstick.tolerance,
             "bar_quantile": self.params.bar_quantile,
             "tau": self.yardstick.tau,
-            "verdict": verdict(sets),
+            "verdict": verdict(sets, score_of({"score": score})),
             "sets": sets,
             "spectrum": {"variance": variance.tolist(), "effective_rank": effective_rank(variance), "networks": len(self.members)},
-            **pictures.pictures(self.packed.layout.unflatten(self.members), self.packed.layout.unflatten(self.sampled.rows()),
-                                tuple(self.test.inputs.shape[1:])),
+            **pictures.pictures(self.packed.layout.unflatten(self.members), self.packed.layout.unflatten(self.generated),
+                                tuple(self.test.inputs.shape[1:]) if self.test else ()),
         }  # fmt: skip
 
 

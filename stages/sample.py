@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stages.artifacts.complete import completion
 from stages.artifacts.fitted import Fitted, read_fitted
 from stages.artifacts.members import WEIGHTS, is_train, open_weights
 from stages.context import Context, torch_threads
@@ -20,21 +21,24 @@ BATCH = 256
 
 
 def sample(packed: Ref, fitted: Ref, params: SampleParams, ctx: Context) -> dict[str, Any]:
-    """Integrate noise to rows of weights, in the packed store's layout; network i depends on the seed and i alone.
+    """Integrate noise to rows of weights, and complete them; network i depends on the seed and i alone.
 
     Raises Diverged naming the network whose weights aren't finite.
     """
     zoo, flow = open_weights(packed), read_fitted(fitted.path)
     names = [f"generated-{i:05d}" for i in range(params.networks)]
-    attrs = {"network": zoo.attrs["network"], "dataset": zoo.attrs["dataset"], "stage": "sample"}
-    writer = WeightsWriter(ctx.out / WEIGHTS, zoo.layout, names, attrs)
+    attrs = {name: zoo.attrs[name] for name in ("network", "dataset")} | {
+        "stage": "sample", "batchnorm": params.batchnorm.model_dump(mode="json"),
+    }  # fmt: skip
+    complete = completion(zoo, params.batchnorm, ctx)
+    writer = WeightsWriter(ctx.out / WEIGHTS, complete.layout, names, attrs)
     flow.velocity.to(ctx.device)
     with torch_threads(ctx.threads):
         for start, stop in list(writer.missing(BATCH)):
             points = integrate(
                 flow.velocity, _noise(flow, params, start, stop).to(ctx.device), params.method, params.steps
             )
-            writer.write(start, _decode(points.cpu(), flow, zoo))
+            writer.write(start, complete.rows(_decode(points.cpu(), flow, zoo)))
             ctx.progress(stop / params.networks, f"{stop} of {params.networks} networks")
     writer.finish({"seed": np.arange(params.networks)})
     return {"networks": params.networks, "velocity_calls": params.steps * CALLS[params.method]}

@@ -21,9 +21,3 @@ def negative_log_likelihood(logits: Logits, targets: Targets) -> Float[Tensor, "
     """Mean cross-entropy in nats."""
     chosen = targets.expand(len(logits), -1).unsqueeze(-1)
     return -logits.double().log_softmax(-1).gather(-1, chosen).squeeze(-1).mean(1)
-
-
-def ensemble_accuracy(logits: Logits, targets: Targets) -> float:
-    """Accuracy of the networks' mean predicted probabilities."""
-    together = logits.softmax(-1).mean(0)
-    return float((together.argmax(-1) == targets).double().mean())

@@ -28,13 +28,14 @@ from stages.audit.drawing import (
     sets,
     thin,
 )
+from stages.audit.words import score_of
 
 FEW = 60
 """Networks drawn of one baseline; of other sets four times as many."""
 
 
-def _stretch_accuracy(axes: Axes, lowest: float, highest: float) -> None:
-    """Spread accuracies near 100 % as their errors' logarithms would, when they share the axis with poor networks."""
+def _stretch_score(axes: Axes, lowest: float, highest: float) -> None:
+    """Spread scores near 1 as their errors' logarithms would, when they share the axis with poor networks."""
     if lowest < 0.85:
         near = 1.005  # beyond 1, so that a faultless network has a place
         stretch = (lambda a: -np.log(np.maximum(near - a, 1e-9)), lambda s: near - np.exp(-s))
@@ -63,7 +64,7 @@ def _stretch_distance(axes: Axes, distances: np.ndarray) -> None:
 
 def _cloud(axes: Axes, entry: dict[str, Any], quantity: str) -> None:
     """A set's networks, faint; fewer of a baseline."""
-    x, y = pairs(numbers(entry, "points", quantity), numbers(entry, "points", "accuracy"))
+    x, y = pairs(numbers(entry, "points", quantity), numbers(entry, "points", "score"))
     own, baseline = look(entry), entry.get("role") == "baseline"
     size = {"markersize": 3.2 if baseline else 3.8, "markeredgewidth": 0, "linestyle": ""}
     order = 2.2 if entry.get("role") == "generated" else 2 if not baseline else 1.8
@@ -74,7 +75,7 @@ def _cloud(axes: Axes, entry: dict[str, Any], quantity: str) -> None:
 def _centres(axes: Axes, entries: list[dict[str, Any]], centre: tuple[str, ...]) -> None:
     """The centres of sets of one kind, joined in order of strength."""
     own = look(entries[0])
-    places = np.array([[dig(e, *centre), dig(e, "accuracy", "mean")] for e in entries], dtype=float).T
+    places = np.array([[dig(e, *centre), dig(e, "score", "mean")] for e in entries], dtype=float).T
     x, y = pairs(*places)
     if len(x):
         edge: dict[str, Any] = {"markersize": 7, "markeredgecolor": INK, "markeredgewidth": 0.7, "linewidth": 1}
@@ -85,35 +86,35 @@ def _centres(axes: Axes, entries: list[dict[str, Any]], centre: tuple[str, ...])
 def _plane(
     figures: dict[str, Any], quantity: str, centre: tuple[str, ...], x: str, size: tuple[float, float]
 ) -> tuple[Axes, np.ndarray] | None:
-    """Accuracy against a quantity for every set, and all values of that quantity."""
+    """Score against a quantity for every set, and all values of that quantity."""
     shown = [
-        e for e in sets(figures).values() if len(pairs(*(numbers(e, "points", q) for q in (quantity, "accuracy")))[0])
+        e for e in sets(figures).values() if len(pairs(*(numbers(e, "points", q) for q in (quantity, "score")))[0])
     ]
     if not shown:
         return None
-    axes = new_axes(*size, x, "test accuracy, %")
+    axes = new_axes(*size, x, f"test {score_of(figures).heading}")
     by_kind: dict[str, list[dict[str, Any]]] = {}
     for entry in shown:
         _cloud(axes, entry, quantity)
         by_kind.setdefault(kind(entry), []).append(entry)
     for entries in by_kind.values():
         _centres(axes, entries, centre)
-    accuracies, values = (np.concatenate([numbers(e, "points", q) for e in shown]) for q in ("accuracy", quantity))
+    scores, values = (np.concatenate([numbers(e, "points", q) for e in shown]) for q in ("score", quantity))
     bar = figures.get("bar")
-    seen = [*accuracies[np.isfinite(accuracies)], *([] if bar is None else [bar])]
-    _stretch_accuracy(axes, float(min(seen)), float(max(seen)))
+    seen = [*scores[np.isfinite(scores)], *([] if bar is None else [bar])]
+    _stretch_score(axes, float(min(seen)), float(max(seen)))
     rule(axes, bar, "bar", across=True)
     return axes, values[np.isfinite(values)]
 
 
 @plot(
-    "Accuracy and novelty",
+    "Score and novelty",
     "Small marks are networks, large ones the centres of their sets, joined along a baseline's levels: in the shaded "
-    "corner a network is as accurate as members and as far from every member as members are from each other.",
+    "corner a network is as good as members and as far from every member as members are from each other.",
     wide=True,
 )
 def novelty(figures: dict[str, Any]) -> Figure | None:
-    """Test accuracy against the distance to the nearest member."""
+    """Test score against the distance to the nearest member."""
     label = "distance to the nearest member, in τ"
     found = _plane(figures, "distance_in_tau", ("distance_in_tau",), label, (5.0, 4.3))
     if found is None:
@@ -129,12 +130,12 @@ def novelty(figures: dict[str, Any]) -> Figure | None:
 
 
 @plot(
-    "Accuracy and shared mistakes",
+    "Score and shared mistakes",
     "Further left is newer: the largest share of its mistakes on test examples that a network has in common with a "
     "member.",
 )
 def mistakes(figures: dict[str, Any]) -> Figure | None:
-    """Test accuracy against max-IoU of the wrongly classified examples."""
+    """Test score against max-IoU of the wrongly classified examples."""
     label = "mistakes shared with a member (max-IoU)"
     found = _plane(figures, "max_iou", ("max_iou", "mean"), label, (4.6, 4.0))
     return None if found is None else finished(found[0])
@@ -158,7 +159,7 @@ def _best_baselines(figures: dict[str, Any], most: int = 3) -> dict[str, dict[st
 
 @plot(
     "Novel and performant",
-    "The share of networks above the accuracy bar that are also farther than a margin from every member; held-out "
+    "The share of networks above the bar that are also farther than a margin from every member; held-out "
     "networks, trained but never shown to the flow, are what to reach; dashed are the best baselines, if one reaches any.",
 )
 def novel_and_performant(figures: dict[str, Any]) -> Figure | None:

@@ -9,6 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from stages.audit.drawing import INK, dig, look, sets
 from stages.audit.plots import SECTIONS
+from stages.audit.words import Score, score_of
 
 NONE = "–"
 """Stands where a figure wasn't measured."""
@@ -39,7 +40,7 @@ def write_report(path: Path, figures: dict[str, Any], about: dict[str, Any]) -> 
         subtitle=_subtitle(figures, about),
         verdict=dig(figures, "verdict", "text"),
         badges=_badges(figures),
-        columns=COLUMNS,
+        columns=_columns(figures),
         groups=_groups(figures),
         scale=_scale(figures),
         sections=_sections(figures),
@@ -78,19 +79,25 @@ def _badges(figures: dict[str, Any]) -> list[dict[str, str]]:
 def _groups(figures: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
     """The main table's rows by role."""
     rows: dict[str, list[dict[str, Any]]] = {role: [] for role in ROLES}
+    columns = _columns(figures)
     for name, entry in sets(figures).items():
         colour = look(entry).colour.replace(INK, "currentColor")
-        row = {"name": name, "colour": colour, "cells": [column.cell(entry) for column in COLUMNS]}
+        row = {"name": name, "colour": colour, "cells": [column.cell(entry) for column in columns]}
         rows.setdefault(entry.get("role") or "baseline", []).append(row)
     return [(role, group) for role, group in rows.items() if group]
 
 
 def _scale(figures: dict[str, Any]) -> str:
     """What the bar and τ are in this evaluation."""
-    bar, tau = figures.get("bar"), figures.get("tau")
+    bar, tau, reached = figures.get("bar"), figures.get("tau"), 1 - (figures.get("bar_quantile") or 0.05)
+    score, tolerance = score_of(figures), figures.get("tolerance")
     found = (
-        f"The accuracy bar is {100 * bar:.2f} %, which 95 % of the members reach." if bar is not None else "",
+        f"The bar is {score.say(bar)}, which {100 * reached:.0f} % of the members reach." if bar is not None else "",
         f"τ is {tau:.4g}, the median L2 distance of a member to the nearest other one." if tau is not None else "",
+        f"A prediction counts as a mistake when it is off by more than {tolerance:.4g}, the members' median."
+        if tolerance
+        else "",
+        "Without test data, figures of what networks compute are left out." if figures.get("score", "") is None else "",
     )
     return " ".join(part for part in found if part)
 
@@ -129,9 +136,9 @@ def _share(value: float | int | None, places: int) -> str:
     return NONE if value is None else f"{100 * value:.{places}f}"
 
 
-def _accuracy(entry: dict[str, Any]) -> str:
-    """Mean ± standard deviation in per cent; a set of one has no spread to tell."""
-    mean, std = dig(entry, "accuracy", "mean"), dig(entry, "accuracy", "std")
+def _spread(entry: dict[str, Any], *figure: str) -> str:
+    """Mean ± standard deviation in hundredths; a set of one has no spread to tell."""
+    mean, std = dig(entry, *figure, "mean"), dig(entry, *figure, "std")
     return _share(mean, 2) if std is None or entry.get("networks") == 1 else f"{_share(mean, 2)} ± {_share(std, 2)}"
 
 
@@ -147,27 +154,44 @@ def _beyond_one_tau(entry: dict[str, Any]) -> float | int | None:
     return next((share for margin, share in shares.items() if float(margin) == 1), None)
 
 
-COLUMNS = (
-    Column("Networks", "how many there are in the set", lambda e: _number(e.get("networks"), 0)),
-    Column("Accuracy, %", "of the networks on the test examples, mean ± standard deviation", _accuracy),
-    Column("Lowest, %", "accuracy of the set's worst network", lambda e: _share(dig(e, "accuracy", "min"), 2)),
-    Column(
-        "Max-IoU",
-        "largest overlap of a network's mistakes with those of one member, mean; 1 is a copy",
-        lambda e: _number(dig(e, "max_iou", "mean"), 2),
-    ),
-    Column("Distance, τ", "to the nearest member, median; 1 τ is what it is for a member itself", _distance),
-    Column(
-        "N&P, %",
-        "novel and performant: above the accuracy bar and farther than 1 τ from every member",
-        lambda e: _share(_beyond_one_tau(e), 0),
-    ),
-    Column(
-        "Nearest",
-        "how many different members are the nearest one to some network of the set",
-        lambda e: _number(e.get("nearest_members_hit"), 0),
-    ),
-    Column(
-        "Ensemble, %", "accuracy of the set's averaged predictions", lambda e: _share(e.get("ensemble_accuracy"), 2)
-    ),
-)
+def _columns(figures: dict[str, Any]) -> list[Column]:
+    """The main table's columns; one that no set has an entry for is left out."""
+    return [c for c in _every_column(score_of(figures)) if any(c.cell(e) != NONE for e in sets(figures).values())]
+
+
+def _every_column(score: Score) -> tuple[Column, ...]:
+    return (
+        Column("Networks", "how many there are in the set", lambda e: _number(e.get("networks"), 0)),
+        Column(
+            score.heading[0].upper() + score.heading[1:],
+            "of the networks on the test examples, mean ± standard deviation",
+            lambda e: _spread(e, "score"),
+        ),
+        Column("Lowest", f"{score.name} of the set's worst network", lambda e: _share(dig(e, "score", "min"), 2)),
+        Column("R²", "share of variance explained, mean", lambda e: _number(dig(e, "further", "r2", "mean"), 3)),
+        Column("Error", "mean absolute error", lambda e: _number(dig(e, "further", "mae", "mean"), 3)),
+        Column(
+            "Copied statistics",
+            f"{score.name} if BatchNorm's statistics were the reference member's instead of measured anew",
+            lambda e: _spread(e, "with_reference_statistics"),
+        ),
+        Column(
+            "Max-IoU",
+            "largest overlap of a network's mistakes with those of one member, mean; 1 is a copy",
+            lambda e: _number(dig(e, "max_iou", "mean"), 2),
+        ),
+        Column("Distance, τ", "to the nearest member, median; 1 τ is what it is for a member itself", _distance),
+        Column(
+            "N&P, %",
+            "novel and performant: above the bar and farther than 1 τ from every member",
+            lambda e: _share(_beyond_one_tau(e), 0),
+        ),
+        Column(
+            "Nearest",
+            "how many different members are the nearest one to some network of the set",
+            lambda e: _number(e.get("nearest_members_hit"), 0),
+        ),
+        Column(
+            "Ensemble", f"{score.name} of the set's averaged predictions", lambda e: _share(e.get("ensemble_score"), 2)
+        ),
+    )

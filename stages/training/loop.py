@@ -86,7 +86,7 @@ class _Run:
             layer.reset_running_stats()  # its count of batches, which isn't part of a row
         kinds = self.params.initialisations
         draws = [(kinds[i % len(kinds)], self._draw("member", i)) for i in self.members.tolist()]
-        states = [initialise(self.module, kind, draw) for kind, draw in draws]
+        states = [initialise(self.params.network, kind, draw) for kind, draw in draws]
         return {name: torch.stack([s[name] for s in states]).to(self._device) for name in states[0]}
 
     def _draw(self, purpose: str, member: int, *epoch: int) -> torch.Generator:

@@ -17,12 +17,13 @@ from stages.errors import Diverged, DwfError
 from stages.store.refs import Ref
 
 FIGURES = {
+    "score": "accuracy",
     "verdict": {"text": "As accurate as members: yes."},
     "sets": {
         "generated": {
-            "role": "generated", "networks": 8, "accuracy": {"mean": 0.9625, "std": 0.002, "min": 0.95},
+            "role": "generated", "networks": 8, "score": {"mean": 0.9625, "std": 0.002, "min": 0.95},
             "max_iou": {"mean": 0.93}, "distance_in_tau": 0.52, "novel_and_performant": {"0.5": 0.5, "1.0": 0.25},
-            "ensemble_accuracy": 0.97,
+            "ensemble_score": 0.97,
         }
     },
 }  # fmt: skip
@@ -144,8 +145,8 @@ def test_the_report_is_shown_on_prefects_page(served: Served, tmp_path: Path, mo
     made = served.ask("artifacts", task_runs={"id": {"any_": [last_run(served)[1]["evaluate"]["id"]]}})
     by_type = {artifact["type"]: artifact["data"] for artifact in made}
     assert json.loads(by_type["table"]) == [{
-        "set": "generated", "networks": 8, "accuracy %": "96.25 ± 0.20", "min %": "95.00", "max IoU": "0.93",
-        "distance / tau": "0.52", "N&P@1": "0.25", "ensemble %": "97.00",
+        "set": "generated", "networks": "8", "accuracy, %": "96.25 ± 0.20", "min": "95.00", "max IoU": "0.93",
+        "distance / tau": "0.52", "N&P@1": "0.25", "ensemble": "97.00",
     }]  # fmt: skip
     assert by_type["markdown"] == (
         f"As accurate as members: yes.\n\nReport: `{report}/report.html`\n\n![small](data:image/png;base64,cG5n)"

@@ -49,15 +49,15 @@ def _set(rng: np.random.Generator, networks: int, name: str) -> dict[str, Any]:
         "family": family,
         "networks": networks,
         "distance_in_tau": float(np.median(distances)),
-        "accuracy": _statistics(accuracies),
+        "score": _statistics(accuracies),
         "loss": _statistics(-np.log(np.clip(accuracies, 0.1, 1))),
         "max_iou": _statistics(ious),
         "distance": _statistics(22.9 * distances),
         "nearest_members_hit": 57,
         "novel_and_performant": {str(m): float((good & (distances >= m)).mean()) for m in (0.25, 0.5, 1.0, 2.0)},
-        "ensemble_accuracy": accuracies.max() + 0.005,
+        "ensemble_score": accuracies.max() + 0.005,
         "dispersion": 1.0,
-        "points": {"accuracy": list(accuracies), "distance_in_tau": list(distances), "max_iou": list(ious)},
+        "points": {"score": list(accuracies), "distance_in_tau": list(distances), "max_iou": list(ious)},
     }
 
 
@@ -73,7 +73,8 @@ def made_up(networks: int = 100) -> dict[str, Any]:
     disk = np.exp(-((np.mgrid[-1:1:28j, -1:1:28j] ** 2).sum(0)) * 3).ravel()
     images = {who: [list(disk * rng.standard_normal(784)) for _ in range(8)] for who in ("members", "generated")}
     return {
-        "schema": 1,
+        "schema": 2,
+        "score": "accuracy",
         "dataset": {"name": "mnist"},
         "network": {"kind": "mlp", "widths": [784, 32, 32, 10]},
         "parameters": 26506,
@@ -211,7 +212,7 @@ def test_two_writes_are_equal(page, figures, tmp_path):
 def test_main_table_says_the_figures(page, figures):
     row = re.search(r"<tbody class=\"generated\">.*?</tbody>", page, flags=re.DOTALL)
     assert row
-    accuracy = figures["sets"]["generated"]["accuracy"]
+    accuracy = figures["sets"]["generated"]["score"]
     assert f"{100 * accuracy['mean']:.2f} ± {100 * accuracy['std']:.2f}" in row[0]
     assert "not measured" in page
 
@@ -245,7 +246,7 @@ def test_a_page_of_nulls_and_an_empty_one_are_written(tmp_path):
 @pytest.mark.parametrize("accuracy", [0.0, 0.1, 0.9667, 1.0])
 @pytest.mark.parametrize("distance", [0.0, 1e-7, 1.0, 300.0])
 def test_sets_of_one_network_can_be_drawn(accuracy, distance):
-    points = {"accuracy": [accuracy], "distance_in_tau": [distance], "max_iou": [None]}
+    points = {"score": [accuracy], "distance_in_tau": [distance], "max_iou": [None]}
     figures = {"sets": {"new family": {"role": "baseline", "family": "mystery", "points": points}}}
     assert [p.name for p in PLOTS if p(figures)] == ["novelty"]
 
@@ -303,3 +304,37 @@ def test_nothing_overflows_on_a_desk_or_a_phone(page, tmp_path):
         assert count == len(PLOTS)
         assert min(svg_width, svg_height) > 60
         assert text > 7
+
+
+def test_a_regression_is_told_in_its_own_words(tmp_path):
+    figures = made_up(5) | {"score": "spearman", "tolerance": 0.25}
+    figures["sets"]["generated"]["further"] = {"r2": {"mean": 0.777}, "mae": {"mean": 0.111}}
+    write_report(tmp_path / "report.html", figures, ABOUT)
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert "Spearman × 100" in page
+    assert "0.777" in page
+    assert "off by more than 0.25" in page
+    assert "accuracy" not in page.lower().replace("validation_accuracy", "").replace("accuracy 0.9631", "")
+
+
+def test_columns_that_nothing_was_measured_for_are_left_out(page, tmp_path):
+    assert "Copied statistics" not in page
+    assert "R²" not in page
+    figures = made_up(5)
+    for name in ("members", "generated"):
+        figures["sets"][name]["with_reference_statistics"] = {"mean": 0.5123, "std": 0.1}
+    write_report(tmp_path / "report.html", figures, ABOUT)
+    told = (tmp_path / "report.html").read_text("utf-8")
+    assert "Copied statistics" in told
+    assert "51.23 ± 10.00" in told
+
+
+def test_without_data_the_page_says_so_and_keeps_the_weights(tmp_path):
+    figures = made_up(5) | {"score": None, "bar": None, "test_examples": None}
+    kept = ("role", "family", "networks", "distance", "distance_in_tau", "nearest_members_hit", "dispersion")
+    figures["sets"] = {name: {k: entry[k] for k in kept} for name, entry in figures["sets"].items()}
+    write_report(tmp_path / "report.html", figures, ABOUT)
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert "Without test data, figures of what networks compute are left out." in page
+    assert "Distance, τ" in page
+    assert "Max-IoU" not in page

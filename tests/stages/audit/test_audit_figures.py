@@ -6,11 +6,15 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import spearmanr
+from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 from torch.nn import functional as F
 
 from stages.audit import baselines, collapse, novelty, performance
-from stages.audit.figures import FIGURES, Subject, Yardstick, measure, per_network, summary
+from stages.audit.figures import FIGURES, OF_WEIGHTS, Subject, Yardstick, measure, per_network, summary
+from stages.audit.outcome import outcome
 from stages.audit.verdict import verdict
+from stages.audit.words import SCORES
 
 seeds = st.integers(0, 10_000)
 
@@ -76,8 +80,57 @@ def test_performance_equals_torch(seed: int):
 def test_an_ensemble_votes_with_probabilities():
     confident, unsure = [[4.0, 0.0]], [[0.0, 0.1]]
     logits = torch.tensor([confident, unsure, unsure])
-    assert performance.ensemble_accuracy(logits, torch.tensor([0])) == 1.0, "one sure network outweighs two unsure ones"
-    assert performance.ensemble_accuracy(logits[1:], torch.tensor([0])) == 0.0
+    target = torch.tensor([0])
+    assert outcome([logits], target).ensemble == 1.0, "one sure network outweighs two unsure ones"
+    assert outcome([logits[1:]], target).ensemble == 0.0
+
+
+def of_task(regression: bool, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    g = torch.Generator().manual_seed(seed)
+    if regression:
+        return torch.randn(7, 30, generator=g), torch.randn(30, generator=g)
+    return torch.randn(7, 30, 3, generator=g), torch.randint(3, (30,), generator=g)
+
+
+@pytest.mark.parametrize("regression", [False, True])
+@pytest.mark.parametrize("block", [1, 3])
+def test_blocks_of_networks_change_no_outcome(regression, block):
+    outputs, targets = of_task(regression)
+    whole, parts = outcome([outputs], targets), outcome(outputs.split(block), targets)
+    assert torch.allclose(whole.scores, parts.scores)
+    assert torch.allclose(whole.losses, parts.losses)
+    assert torch.equal(whole.errors, parts.errors)
+    assert whole.ensemble == pytest.approx(parts.ensemble)
+    assert all(torch.allclose(whole.further[name], parts.further[name]) for name in whole.further)
+
+
+def test_a_regression_s_figures_are_sklearn_s_and_scipy_s():
+    outputs, targets = of_task(True)
+    found = outcome([outputs], targets)
+    for i, one in enumerate(outputs):
+        assert float(found.scores[i]) == pytest.approx(spearmanr(one, targets).statistic)
+        assert float(found.further["r2"][i]) == pytest.approx(r2_score(targets, one), rel=1e-5)
+        assert float(found.further["mae"][i]) == pytest.approx(mean_absolute_error(targets, one), rel=1e-5)
+        assert float(found.losses[i]) == pytest.approx(mean_squared_error(targets, one), rel=1e-5)
+    assert found.ensemble == pytest.approx(spearmanr(outputs.mean(0), targets).statistic)
+
+
+def test_of_numbers_the_members_are_wrong_on_half_of_the_examples():
+    outputs, targets = of_task(True)
+    y = Yardstick(torch.randn(7, 4), lambda rows: rows, 1.0, (1.0,), outcome([outputs], targets), 0.5)
+    assert float(y.mistakes(y.outcome).float().mean()) == pytest.approx(0.5, abs=0.01)
+    far = outcome([outputs + 100], targets)
+    assert bool(y.mistakes(far).all())
+
+
+@pytest.mark.parametrize("regression", [False, True])
+def test_outputs_that_overflowed_give_finite_figures(regression):
+    outputs, targets = of_task(regression)
+    outputs[0] = float("nan")
+    outputs[1] = float("inf")
+    outputs[2, ::2] = float("-inf")
+    found = outcome([outputs], targets)
+    assert bool(torch.isfinite(found.losses).all() & torch.isfinite(found.scores).all())
 
 
 def test_noise_is_relative_to_each_tensors_spread():
@@ -135,12 +188,25 @@ def test_a_summary_holds_mean_spread_extremes_and_quantiles():
     assert s["std"] == pytest.approx(math.sqrt(1.25))
 
 
-def subject(role: str = "generated") -> Subject:
+def subject(role: str = "generated", data: bool = True) -> Subject:
     g = torch.Generator().manual_seed(3)
     members, targets = torch.randn(6, 5, generator=g), torch.randint(3, (20,), generator=g)
-    yardstick = Yardstick(targets, members, masks(1, 6, 20), lambda rows: rows, 0.5, 2.0, (0.5, 1.0))
-    rows = members if role == "members" else torch.randn(4, 5, generator=g)
-    return Subject(role, None, rows, torch.randn(len(rows), 20, 3, generator=g), yardstick)
+    done = [outcome([torch.randn(n, 20, 3, generator=g)], targets) if data else None for n in (6, 4)]
+    yardstick = Yardstick(members, lambda rows: rows, 2.0, (0.5, 1.0), done[0], 0.5 if data else None)
+    if role == "members":
+        return Subject(role, None, members, done[0], yardstick)
+    return Subject(role, None, torch.randn(4, 5, generator=g), done[1], yardstick, done[1])
+
+
+def test_without_data_only_weights_are_measured():
+    found = measure(subject(data=False))
+    assert set(found) == {"role", "family", "networks", *(figure.__name__ for figure in OF_WEIGHTS)}
+    assert set(per_network(subject(data=False))) == {"distance_in_tau", "nearest_member"}
+
+
+def test_copied_statistics_are_told_where_there_are_any():
+    assert measure(subject())["with_reference_statistics"]["mean"] == measure(subject())["score"]["mean"]
+    assert measure(subject("members"))["with_reference_statistics"] is None
 
 
 def test_every_figure_is_reported_under_its_name():
@@ -155,7 +221,7 @@ def test_members_are_never_their_own_nearest_member():
 
 def planted(**generated: object) -> dict[str, dict[str, object]]:
     def one(role: str, accuracy: float, distance: float, overlap: float, family: str = "") -> dict[str, object]:
-        return {"role": role, "family": family, "networks": 100, "accuracy": {"mean": accuracy, "std": 0.005},
+        return {"role": role, "family": family, "networks": 100, "score": {"mean": accuracy, "std": 0.005},
                 "distance_in_tau": distance, "max_iou": {"mean": overlap}}  # fmt: skip
 
     sets = {
@@ -182,3 +248,17 @@ def test_the_verdict_tells_copies_noise_and_held_out_members_apart(generated, an
     found = verdict(planted(**generated))
     assert (found["accurate"], found["new"], found["better_than_baselines"]) == answers
     assert "tau" in found["text"]
+
+
+def test_without_data_the_verdict_judges_the_distance_alone():
+    sets = planted(accuracy=0.3, distance=1.0, overlap=1.0)
+    bare = {n: {k: v for k, v in s.items() if k not in ("score", "max_iou")} for n, s in sets.items()}
+    found = verdict(bare)
+    assert (found["accurate"], found["new"], found["better_than_baselines"]) == (None, True, None)
+    assert "can't be judged" in found["text"]
+
+
+def test_the_verdict_on_a_regression_says_spearman():
+    text = verdict(planted(accuracy=0.8, distance=1.0, overlap=0.5), SCORES["spearman"])["text"]
+    assert "Spearman correlation 0.8000 against 0.9600" in text
+    assert "%" not in text

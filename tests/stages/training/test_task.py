@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from scipy.stats import rankdata, spearmanr
 from torch.nn import functional as F
 
-from stages.training.task import appraise, loss, ranks, score_name, spearman
+from stages.ranks import ranks, spearman
+from stages.training.task import appraise, loss, score_name
 
 
 def draws(*shape: int, seed: int = 0) -> torch.Tensor:
