@@ -1,0 +1,145 @@
+"""Parameters of an imported zoo: the short form, the files that a pattern means, and what enters the key."""
+
+import os
+from pathlib import Path
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from pipeline.config import PROJECT, load
+from pipeline.keys import key_of
+from stages.errors import UsageError
+from stages.params.files import content_of, matching, names
+from stages.params.imported import ImportedZoo
+from stages.params.zoo import Zoo, ZooParams
+
+MLP = {"kind": "mlp", "widths": [4, 6, 3]}
+VALUES = {"source": "checkpoints", "files": "runs/*.pt", "network": MLP, "heldout": 2}
+TRAINED = {"dataset": "iris", "network": MLP, "members": 3, "heldout": 2, "recipe": {"lr": 1, "batch": 1, "epochs": 1}}
+
+
+def files(folder: Path, *paths: str) -> None:
+    for path in paths:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(path)
+
+
+def test_a_zoo_is_trained_unless_it_says_otherwise():
+    union = TypeAdapter(Zoo)
+    assert isinstance(union.validate_python(TRAINED), ZooParams)
+    assert isinstance(union.validate_python({"source": "train", **TRAINED}), ZooParams)
+    assert isinstance(union.validate_python(VALUES), ImportedZoo)
+    assert union.validate_json(union.dump_json(ImportedZoo.model_validate(VALUES))) == ImportedZoo.model_validate(
+        VALUES
+    )
+
+
+def test_the_network_may_be_written_in_short():
+    short = {"source": "checkpoints", "files": "a", "heldout": 2, "model": "timm:vit_tiny_patch16_224",
+             "kwargs": {"num_classes": 10}, "input": [3, 224, 224]}  # fmt: skip
+    network = {"kind": "model", **{name: short[name] for name in ("model", "kwargs", "input")}}
+    long = {"source": "checkpoints", "files": "a", "heldout": 2, "network": network}
+    assert ImportedZoo.model_validate(short) == ImportedZoo.model_validate(long)
+    with pytest.raises(ValidationError, match="model and kwargs beside network: both describe the network; keep one"):
+        ImportedZoo.model_validate({**VALUES, "model": "a:b", "kwargs": {}})
+
+
+@pytest.mark.parametrize("change", [{"heldout": 1}, {"members": 1}, {"files": ""}, {"shard": 0}, {"recipe": {}}])
+def test_values_out_of_bounds_are_refused(change):
+    with pytest.raises(ValidationError):
+        ImportedZoo.model_validate(VALUES | change)
+
+
+def test_files_come_in_natural_order(tmp_path):
+    files(tmp_path, "run10.pt", "run2.pt", "run1.pt", "b/run1.pt", "run2b.pt", "notes.txt", ".hidden.pt")
+    found = matching(str(tmp_path / "*.pt"))
+    assert [path.name for path in found] == ["run1.pt", "run2.pt", "run2b.pt", "run10.pt"]
+    every = matching(str(tmp_path / "**" / "*.pt"))
+    assert names(str(tmp_path / "**" / "*.pt"), every) == ["b/run1.pt", "run1.pt", "run2.pt", "run2b.pt", "run10.pt"]
+
+
+def test_names_are_relative_to_the_pattern_s_fixed_folder(tmp_path):
+    files(tmp_path, "a1/model.pt", "a2/model.pt")
+    pattern = str(tmp_path / "a*" / "model.pt")
+    assert names(pattern, matching(pattern)) == ["a1/model.pt", "a2/model.pt"]
+    single = str(tmp_path / "a1" / "model.pt")
+    assert names(single, matching(single)) == ["model.pt"]
+
+
+def test_a_pattern_without_files_says_where_it_looked(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=f"runs/\\*.pt: no such files \\(looked for {tmp_path}/runs/\\*.pt\\)"):
+        matching("runs/*.pt")
+
+
+def test_the_home_folder_may_be_written_as_a_tilde(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    files(tmp_path, "run1.pt")
+    assert matching("~/*.pt") == [tmp_path / "run1.pt"]
+
+
+def key(folder: Path, **changes) -> str:
+    return key_of("zoo", ImportedZoo.model_validate({**VALUES, "files": str(folder / "*.pt"), **changes}), {})
+
+
+def test_the_key_depends_on_what_the_files_hold_and_not_on_where_they_lie(tmp_path):
+    files(tmp_path, "a/1.pt", "a/2.pt", "b/1.pt", "b/2.pt")
+    for name in ("1.pt", "2.pt"):
+        (tmp_path / "b" / name).write_bytes((tmp_path / "a" / name).read_bytes())
+    before = key(tmp_path / "a")
+    assert before == key(tmp_path / "a") == key(tmp_path / "b")
+    assert before != key(tmp_path / "a", seed=1)
+    (tmp_path / "a" / "1.pt").write_text("A/1.pt")  # of the same length
+    edited = key(tmp_path / "a")
+    assert edited != before
+    files(tmp_path, "a/3.pt")
+    assert key(tmp_path / "a") not in (before, edited)
+    (tmp_path / "b" / "2.pt").rename(tmp_path / "b" / "3.pt")
+    assert key(tmp_path / "b") != before
+
+
+def test_content_is_read_again_only_when_size_or_time_changed(tmp_path):
+    files(tmp_path, "1.pt")
+    path, facts = tmp_path / "1.pt", (tmp_path / "1.pt").stat()
+    before = content_of(path)
+    path.write_text("2.pt")
+    os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    assert content_of(path) == before
+    os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns + 1))
+    assert content_of(path) != before
+
+
+def configuration(tmp_path: Path, zoo: str) -> Path:
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"zoo: {zoo}\nfit: {{velocity: {{hidden: 8}}, steps: 1, batch: 2}}\nsample: {{networks: 2}}\n")
+    return path
+
+
+def pattern(file: Path) -> str:
+    zoo = load(file).zoo
+    assert isinstance(zoo, ImportedZoo)
+    return zoo.files
+
+
+def test_a_relative_pattern_means_the_project_s_folder(tmp_path):
+    short = "{source: checkpoints, files: 'runs/*.pt', model: 'a.b:c', input: [2], heldout: 2}"
+    assert pattern(configuration(tmp_path, short)) == str(PROJECT / "runs/*.pt")
+    here = short.replace("runs/*.pt", f"{tmp_path}/*.pt")
+    assert pattern(configuration(tmp_path, here)) == f"{tmp_path}/*.pt"
+
+
+@pytest.mark.parametrize(("zoo", "said"), [
+    ("{source: checkpoint, files: a}", "zoo.source: unknown value 'checkpoint', did you mean 'checkpoints'"),
+    ("{source: checkpoints, network: {kind: mlp, widths: [2, 2]}, heldout: 2}", "zoo.files: required, but missing"),
+    ("{source: checkpoints, files: a, model: 'a:b', heldout: 2}", "zoo.input: required, but missing"),
+    ("{source: checkpoints, files: a, model: 'a:b', input: [2], heldout: 1}", "zoo.heldout: input should be greater"),
+    ("{source: checkpoints, files: a, model: 'a:b', input: [2], heldout: 2, recipe: 1}", "zoo.recipe: unknown key"),
+    ("{source: checkpoints, files: a, file: b, model: 'a:b', input: [2], heldout: 2}", "did you mean 'files'"),
+    ("{source: checkpoints, files: a, network: {kind: mlp, widths: [2]}, heldout: 2}", "zoo.network.widths: "),
+    ("{dataset: iris, network: {kind: mlp, widths: [4, 3]}, members: 2, heldout: 2}", "zoo.recipe: required"),
+])  # fmt: skip
+def test_what_is_wrong_is_named_as_the_file_has_it(tmp_path, zoo, said):
+    with pytest.raises(UsageError) as caught:
+        load(configuration(tmp_path, zoo))
+    assert said in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
