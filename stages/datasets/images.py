@@ -53,7 +53,7 @@ def read(dataset: Images, root: Path, *, train: bool) -> Examples:
     except (RuntimeError, OSError, ValueError, AssertionError) as error:  # the last two: a damaged file
         raise DataMissing(
             f"{source.title} can't be read from {root / source.folder} or downloaded ({first_line(error)}); put its "
-            f"files there ({source.files}), or name the folder above with --data-root or DWF_DATA_ROOT"
+            f"files there ({source.files}), or name another root with --data-root or DWF_DATA_ROOT"
         ) from error
     labels = data.labels if hasattr(data, "labels") else data.targets
     return Examples(_channels_first(np.asarray(data.data)), np.asarray(labels))

@@ -12,6 +12,9 @@ from torch import Tensor
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 """The first word pieces, numbered from 0: padding, unknown, a text's first token, a text's last."""
 
+BLOCK = 10_000
+"""Texts encoded at once: an encoding in the making is a hundred times its numbers."""
+
 
 @dataclass(frozen=True)
 class Tokenizer:
@@ -35,7 +38,11 @@ class Tokenizer:
 
     def __call__(self, texts: list[str]) -> Int64[Tensor, "texts length"]:
         """Texts cut or padded to the length."""
-        return torch.tensor([encoding.ids for encoding in self.model.encode_batch(texts)])
+        tokens = torch.empty(len(texts), self.model.padding["length"], dtype=torch.int64)
+        for start in range(0, len(texts), BLOCK):
+            encodings = self.model.encode_batch_fast(texts[start : start + BLOCK])
+            tokens[start : start + BLOCK] = torch.tensor([encoding.ids for encoding in encodings])
+        return tokens
 
 
 def _vocabulary(texts: list[str], size: int) -> dict[str, int]:

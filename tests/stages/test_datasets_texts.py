@@ -139,6 +139,14 @@ def test_the_vocabulary_has_a_bound(size):
     assert int(words([snippet(i) for i in range(60)] + ["÷"]).max()) < size
 
 
+def test_many_texts_are_encoded_as_few_are(monkeypatch):
+    words, given = Tokenizer.learned([snippet(i) for i in range(50)], 100, 16), [snippet(i) for i in range(20)]
+    whole = words(given)
+    monkeypatch.setattr("stages.datasets.tokenizer.BLOCK", 7)
+    assert torch.equal(words(given), whole)
+    assert torch.equal(whole, torch.cat([words([text]) for text in given]))
+
+
 def test_special_words_in_a_text_are_words():
     words = Tokenizer.learned(["a [PAD] ##a b"] * 4, 100, 16)
     assert 0 not in words(["a b"])[0, :4]
