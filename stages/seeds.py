@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Lock
+from threading import RLock
 
 import torch
 
@@ -20,7 +20,7 @@ def generator(*parts: int | str) -> torch.Generator:
     return torch.Generator().manual_seed(seed_of(*parts))
 
 
-_GLOBAL = Lock()
+_GLOBAL = RLock()
 
 
 @contextmanager

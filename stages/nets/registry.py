@@ -1,22 +1,40 @@
-"""From a network's description to its module and its symmetry table."""
+"""From a network's description to its module, an input for it, and its symmetry table."""
 
+from importlib import import_module
 from types import ModuleType
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
-from stages.nets import mlp
 from stages.params.network import Network
+from stages.seeds import generator, global_seed
 from stages.symmetry.table import Symmetry
 
-ARCHITECTURES: dict[str, ModuleType] = {"mlp": mlp}
-"""Kind -> module with `build(network)` and `symmetry(network)`."""
+
+def build(network: Network, seed: int = 0) -> nn.Module:
+    """A module of this architecture in float32, with its own initialisation drawn from this seed.
+
+    torch's global generators stay as they were. Raises UsageError if there is no such model.
+    """
+    with global_seed("build", seed):
+        return _architecture(network).build(network).float()
 
 
-def build(network: Network) -> nn.Module:
-    """A fresh module of this architecture."""
-    return ARCHITECTURES[network.kind].build(network)
+def _architecture(network: Network) -> ModuleType:
+    """The module with `build(network)`, imported by name: each zoo's key covers it by `Params.modules`."""
+    return import_module(f"stages.nets.{network.kind}")
+
+
+def example_input(network: Network, batch: int = 2) -> Tensor:
+    """Random inputs [batch, ...], always the same ones; token numbers after the first example end in padding."""
+    draw, shape = generator("example input"), (batch, *network.shape)
+    if network.tokens is None:
+        return torch.randn(shape, generator=draw)
+    ids = torch.randint(1, network.tokens, shape, generator=draw)
+    ids[1:, shape[1] - shape[1] // 4 :] = 0
+    return ids
 
 
 def symmetry_of(network: Network) -> Symmetry:
     """Which axes of which tensors move together in this architecture."""
-    return ARCHITECTURES[network.kind].symmetry(network)
+    return _architecture(network).symmetry(network)

@@ -10,6 +10,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 VERBS = ("zoo", "canonicalize", "pack", "fit", "sample", "evaluate")
 SOURCES = sorted((ROOT / "stages").rglob("*.py"))
+BY_NAME = {"stages.nets.registry", "stages.nets.model"}
+"""They import what parameters name; `Params.modules` tells the keys."""
 
 
 def name_of(path: Path) -> str:
@@ -27,7 +29,7 @@ def imports(path: Path) -> set[str]:
             assert not node.level, f"{path}: a relative import"
             found |= {str(node.module)} | {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in ("import_module", "__import__"):
-            pytest.fail(f"{path}:{node.lineno}: an import that can't be read")
+            assert name_of(path) in BY_NAME, f"{path}:{node.lineno}: an import that can't be read"
     return found
 
 

@@ -91,7 +91,7 @@ def test_the_same_seed_gives_the_same_digest(small, tmp_path):
 @pytest.mark.parametrize(("batch", "largest", "least"), [(95, 1e-4, 0), (32, 10, 0.01)])
 def test_every_member_has_a_data_order_of_its_own(tmp_path, monkeypatch, batch, largest, least):
     """From equal initial weights members part by their order alone; all data in one batch is the control."""
-    same = initialise(build(MLP(widths=(4, 6, 3))), "normal", torch.Generator().manual_seed(0))
+    same = initialise(MLP(widths=(4, 6, 3)), "normal", torch.Generator().manual_seed(0))
     monkeypatch.setattr(loop, "initialise", lambda *_: {name: t.clone() for name, t in same.items()})
     found = rows(trained(tmp_path, recipe={"batch": batch, "epochs": 6}))
     distances = torch.pdist(found)
@@ -114,7 +114,7 @@ def test_every_epoch_shows_every_example_once_in_an_order_of_its_own():
 def test_stacked_training_equals_a_plain_loop(tmp_path, recipe):
     p, i = params(recipe=recipe), 3
     net = build(p.network)
-    net.load_state_dict(initialise(net, "kaiming_uniform", generator(p.seed, "member", i, 0)))
+    net.load_state_dict(initialise(p.network, "kaiming_uniform", generator(p.seed, "member", i, 0)))
     cls = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[p.recipe.optimizer]
     optimizer = cls(net.parameters(), lr=p.recipe.lr, weight_decay=p.recipe.weight_decay)
     train, _ = load_fitting(p.dataset, NOWHERE)

@@ -1,11 +1,8 @@
 import numpy as np
-import pytest
 import torch
 from hypothesis import given
 from strategies import TinyNet, tiny_net, tiny_nets
-from torch import nn
 
-from stages.nets.initialise import FILLS, initialise
 from stages.nets.mlp import build
 from stages.nets.registry import build as build_any
 from stages.nets.registry import symmetry_of
@@ -58,45 +55,6 @@ def test_the_table_covers_every_hidden_unit_and_nothing_else(net):
 
 def test_no_hidden_layer_no_symmetry():
     assert symmetry_of(MLP(widths=(4, 3))).groups == {}
-
-
-KINDS = ["torch", *FILLS]
-
-
-@pytest.mark.parametrize("how", KINDS)
-def test_initial_weights_come_from_the_generator_alone(how):
-    module = build(MLP(widths=(4, 7, 3)))
-    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
-    draw = lambda seed: torch.Generator().manual_seed(seed)  # noqa: E731
-    a, b, c = (initialise(module, how, draw(seed)) for seed in (1, 1, 2))
-    assert all(torch.equal(a[name], b[name]) for name in a)
-    assert not torch.equal(a["1.weight"], c["1.weight"])
-    assert all(torch.equal(module.state_dict()[name], tensor) for name, tensor in before.items())
-    assert list(a) == list(before)
-
-
-@pytest.mark.parametrize(("how", "std"), [
-    ("torch", 1 / np.sqrt(3 * 400)),
-    ("kaiming_uniform", np.sqrt(2 / 400)),
-    ("xavier_uniform", np.sqrt(2 / (400 + 300))),
-    ("uniform", 1 / np.sqrt(12)),
-    ("normal", 0.5),
-])  # fmt: skip
-def test_spreads_are_as_their_names_say(how, std):
-    state = initialise(build(MLP(widths=(400, 300, 2))), how, torch.Generator().manual_seed(0))
-    assert float(state["1.weight"].std()) == pytest.approx(std, rel=0.02)
-    assert float(state["1.weight"].mean()) == pytest.approx(0, abs=0.02 * std)
-    assert bool((state["1.bias"] == 0).all()) == (how != "torch")
-
-
-def test_torch_s_initialisation_is_torch_s_own():
-    """The same bounds as Linear's constructor draws from, for weights and biases."""
-    torch.manual_seed(0)
-    layer = nn.Linear(50, 2000)
-    state = initialise(build(MLP(widths=(50, 2000, 2))), "torch", torch.Generator().manual_seed(0))
-    for ours, theirs in [(state["1.weight"], layer.weight.detach()), (state["1.bias"], layer.bias.detach())]:
-        assert float(ours.abs().max()) == pytest.approx(float(theirs.abs().max()), rel=0.01)
-        assert float(ours.std()) == pytest.approx(float(theirs.std()), rel=0.05)
 
 
 def test_every_tiny_net_differs():
