@@ -38,10 +38,6 @@ def root(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-def reviews_of(examples) -> list[str]:
-    return [text.split()[0] for text in examples.inputs]
-
-
 def parts(root: Path, **changes):
     """Train, validation and test as they are read, before tokens hide their words."""
     seen = []
@@ -69,6 +65,11 @@ def test_no_review_is_in_two_splits(root, changes):
     if "train" not in changes:  # and none is lost
         assert sum(map(len, seen)) == 200
         assert len(set.union(*reviews)) == 120
+
+
+def test_a_film_and_a_product_of_the_same_number_are_two_reviews(root):
+    names = [texts.read(Texts(name="reviews"), root, train=train).groups for train in (True, False)]
+    assert len({*names[0], *names[1]}) == 120
 
 
 def test_the_test_split_is_a_fixed_fifth(root):
@@ -145,6 +146,10 @@ def test_many_texts_are_encoded_as_few_are(monkeypatch):
     monkeypatch.setattr("stages.datasets.tokenizer.BLOCK", 7)
     assert torch.equal(words(given), whole)
     assert torch.equal(whole, torch.cat([words([text]) for text in given]))
+
+
+def test_few_places_go_to_the_most_frequent_letters():
+    assert set(Tokenizer.learned(["a zz zz", "a zz b"], 6, 4).vocabulary) == {*SPECIAL, "z", "##z"}
 
 
 def test_special_words_in_a_text_are_words():
