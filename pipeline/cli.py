@@ -119,7 +119,7 @@ def verify(
 def export(what: Annotated[str, typer.Argument(help="A sampled artifact, or `sample` for the latest.")],
            folder: Annotated[Path, typer.Argument(help="Where the .safetensors files go.")], store: Store = None) -> None:  # fmt: skip
     """Write each generated network as a .safetensors file that plain torch loads."""
-    from stages.store.export import export_networks
+    from stages.artifacts.export import export_networks
 
     count = export_networks(_artifact(what, store), folder)
     typer.echo(f"{count} networks written to {folder}")

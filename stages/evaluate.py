@@ -186,19 +186,17 @@ class _Audit:
 
     def _fresh(self, count: int) -> Tensor:
         """Newly initialised networks, aligned to the zoo's reference as the members were."""
-        layout, network = self.packed.layout, network_of(self.packed)
-        names = {slot.name for slot in layout.slots}
-        rows = []
+        network, rows = network_of(self.packed), []
         for i in range(count):
             state = initialise(network, "kaiming_uniform", generator(self.params.seed, "fresh", i))
-            state = {name: tensor for name, tensor in state.items() if name in names}
-            rows.append(layout.flatten(self._aligned(state, generator(self.params.seed, "fresh order", i))))
+            aligned = self._aligned(state, generator(self.params.seed, "fresh order", i))
+            rows.append(self.completion.layout.flatten(aligned)[: self.packed.layout.parameters])
         return torch.stack(rows)
 
     def _aligned(self, state: dict[str, Tensor], draw: torch.Generator) -> dict[str, Tensor]:
-        """A network's parameters as canonicalize would relabel them."""
+        """A network's parameters and buffers as canonicalize would relabel them."""
         symmetry, reference = read_symmetry(self.canonical / ALIGNMENT), read_reference(self.canonical / ALIGNMENT)
-        target = self.packed.layout.unflatten(reference[: self.packed.layout.parameters])
+        target = self.completion.layout.unflatten(reference)
         return symmetry.act(match(symmetry, target, state, draw).permutations, state)
 
     def measured(self) -> Iterator[tuple[str, dict[str, Any]]]:

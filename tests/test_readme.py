@@ -11,7 +11,7 @@ from smoke import run_smoke
 
 from pipeline.cli import app
 from pipeline.config import PROJECT
-from stages.store.export import export_networks
+from stages.artifacts.export import export_networks
 
 README = (PROJECT / "README.md").read_text()
 COMMANDS = sorted(set(re.findall(r"dwf ((?:run|stage|plan|show|verify|export|schema|up)\b[^`\n#|(]*)", README)))
