@@ -116,9 +116,8 @@ class Runner:
             reasons.append("new params: " + ", ".join(changed))
         if changed := [name for name, up in upstream.items() if old.upstream.get(name) != up.key]:
             reasons.append("upstream changed: " + ", ".join(changed))
-        if changed := [
-            line.split()[0] for line in differences(old.code, sources(stage, self.experiment.params(stage).modules()))
-        ]:
+        code = sources(stage, self.experiment.params(stage).modules())
+        if changed := [line.split()[0] for line in differences(old.code, code)]:
             reasons.append("code changed: " + ", ".join(changed))
         return "; ".join(reasons) or "format changed"
 

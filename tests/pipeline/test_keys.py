@@ -7,6 +7,7 @@ import pytest
 
 from pipeline import keys
 from pipeline.config import PROJECT, load
+from stages.params.network import MLP, Bert, Model, ResNet, ViT
 
 SMOKE = load(PROJECT / "conf" / "smoke.yaml")
 
@@ -62,6 +63,63 @@ def test_imports_inside_functions_count(copied: Path):
         file.write("\ndef late():\n    from stages.flow import ode\n    return ode\n")
     keys.sources.cache_clear()
     assert "stages/flow/ode.py" in keys.sources("pack")
+
+
+def key(network) -> str:
+    """The key of a zoo of this architecture, from the sources as they are now."""
+    keys.sources.cache_clear()
+    return keys.key_of("zoo", SMOKE.zoo.model_copy(update={"network": network}), {})
+
+
+NETWORKS = {
+    "mlp": MLP(widths=(4, 3)), "resnet": ResNet(), "vit": ViT(), "bert": Bert(),
+    "model": Model(model="torchvision:resnet34", input=(3, 32, 32)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("edited", sorted(NETWORKS))
+def test_an_edit_of_one_architecture_changes_the_keys_of_its_zoos_alone(copied: Path, edited: str):
+    before = {kind: key(network) for kind, network in NETWORKS.items()}
+    with (copied / "stages" / "nets" / f"{edited}.py").open("a") as file:
+        file.write("\n# one more line\n")
+    assert [kind for kind, network in NETWORKS.items() if key(network) != before[kind]] == [edited]
+
+
+def test_sections_say_which_modules_they_choose():
+    assert SMOKE.zoo.modules() == ("stages.nets.mlp",)
+    assert SMOKE.fit.modules() == ()
+    assert "stages/nets/mlp.py" in keys.sources("zoo", SMOKE.zoo.modules())
+    assert not [name for name in keys.sources("canonicalize") if name in ("stages/nets/mlp.py", "stages/nets/vit.py")]
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user's package, which must not be run to be keyed."""
+    package = tmp_path / "elsewhere" / "own_nets"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("raise SystemExit('imported')\n")
+    (package / "make.py").write_text("import torch\nfrom . import parts\nfrom .parts import block\n")
+    (package / "parts.py").write_text("def block(): ...\n")
+    (package / "other.py").write_text("")
+    monkeypatch.syspath_prepend(package.parent)
+    return package
+
+
+@pytest.mark.parametrize(("edited", "changes"), [("make.py", True), ("parts.py", True), ("other.py", False)])
+def test_an_edit_of_one_s_own_factory_trains_the_zoo_anew(own: Path, edited: str, changes: bool):
+    network = Model(model="own_nets.make:make", input=(3,))
+    before, mlp = key(network), key(NETWORKS["mlp"])
+    (own / edited).write_text((own / edited).read_text() + "\n# one more line\n")
+    assert (key(network) != before) == changes
+    assert key(NETWORKS["mlp"]) == mlp
+    assert {"own_nets/make.py", "own_nets/parts.py"} <= set(keys.sources("zoo", network.modules()))
+
+
+def test_of_an_installed_package_the_chosen_module_alone_counts():
+    plain = keys.sources("zoo", ("stages.nets.model",))
+    chosen = keys.sources("zoo", ("stages.nets.model", "timm.models.vision_transformer"))
+    assert set(chosen) - set(plain) == {"timm/models/vision_transformer.py"}
+    assert keys.sources("zoo", ("stages.nets.model", "no_such_package.at.all")) == plain
 
 
 def test_differences_name_the_nested_key_and_both_values():
