@@ -92,7 +92,7 @@ def _read(params: ImportedZoo, files: list[Path], expected: Expected, ctx: Conte
         found = expected.match(read.tensors, str(file))
         rows[i] = found.row
         notes.append("; ".join(read.notes + found.notes))
-        ctx.progress((i + 1) / (len(files) + 1), file.name)
+        ctx.progress((i + 1) / (len(files) + 1), f"{file.name}: {notes[-1] or 'as it is'}")
     return rows, notes
 
 

@@ -37,7 +37,7 @@ def names(pattern: str, paths: Iterable[Path]) -> list[str]:
 
 
 def content_of(path: Path) -> str:
-    """SHA-256 of a file in hex digits, computed anew only when its size or time of change does."""
+    """16 hex digits of a file's SHA-256, computed anew only when its size or time of change does."""
     facts = path.stat()
     return _content_of(path, facts.st_size, facts.st_mtime_ns)
 
@@ -46,4 +46,4 @@ def content_of(path: Path) -> str:
 def _content_of(path: Path, size: int, changed: int) -> str:
     del size, changed  # they are part of what is remembered
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]

@@ -29,7 +29,7 @@ CONTAINERS = {
     "model": {"model": PLAIN, "optimizer": {"state": {0: {"exp_avg": torch.ones(2)}}, "param_groups": []}},
     "model_state_dict": {"model_state_dict": PLAIN, "loss": 0.5, "optimizer_state_dict": {"x": {"m": torch.ones(1)}}},
     "net": {"net": PLAIN, "acc": 94.1},
-    "student": {"student": PLAIN},
+    "student": {"student": PLAIN, "optimizer": {"buffers": {"m": torch.ones(2)}}},
     "checkpoint.state_dict": {"checkpoint": {"state_dict": PLAIN, "step": 7}},
 }
 
