@@ -19,13 +19,16 @@ from stages.params.network import MLP
 from stages.params.pack import PackParams
 from stages.params.sample import SampleParams
 from stages.sample import sample
-from stages.store.arrays import write_arrays
+from stages.store.arrays import Named, write_arrays
 from stages.store.layout import Layout
 from stages.store.refs import Ref
 from stages.store.weights import write_weights
+from stages.symmetry.table import Axis, Group, Symmetry
 
 NETWORK = MLP(widths=(2, 3, 2))
 HELDOUT = 8
+AXES = (Axis("1.weight", 0, +1), Axis("1.bias", 0, +1), Axis("3.weight", 1, -1))
+HIDDEN = Symmetry({"hidden1": Group(3, AXES)})
 
 
 def ref(stage: str, path: Path) -> Ref:
@@ -43,7 +46,9 @@ def packed_from(rows: torch.Tensor, folder: Path) -> Ref:
         (folder / name).mkdir(parents=True)
     write_weights(folder / "zoo/shards/0000.zarr", layout, [f"m{i}" for i in range(n)], rows, facts, attrs)
     same = Alignment({"hidden1": torch.arange(3).repeat(n, 1)}, {})
-    write_arrays(folder / "canonical" / ALIGNMENT, "alignment", same.arrays(), {})
+    facts = {"symmetry": HIDDEN.to_json()}
+    stored = {**same.arrays(), "reference": Named(("parameter",), rows[0].numpy())}
+    write_arrays(folder / "canonical" / ALIGNMENT, "alignment", stored, facts)
     pack(
         ref("zoo", folder / "zoo"), ref("canonicalize", folder / "canonical"), PackParams(), Context(folder / "packed")
     )
