@@ -1,6 +1,7 @@
 """Any torch model that a configuration can name."""
 
 import json
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, PositiveInt, model_validator
@@ -9,13 +10,15 @@ from stages.params.architecture import Architecture
 
 WEIGHTS = ("pretrained", "weights", "weights_backbone", "checkpoint_path", "pretrained_cfg", "pretrained_cfg_overlay")
 """Arguments by which libraries fetch somebody's weights."""
+NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_][\w.]*")
+"""A module, a colon, and a name in it."""
 
 
 class Model(Architecture):
     """Any torch model by the name of what makes it, with weights of its own initialisation."""
 
     kind: Literal["model"] = "model"
-    model: str = Field(pattern=r"^(timm|torchvision|[A-Za-z_]\w*(\.[A-Za-z_]\w*)*):[A-Za-z_][\w.]*$")
+    model: str
     """`timm:vit_tiny_patch16_224`, `torchvision:resnet34`, or `package.module:factory`."""
     kwargs: dict[str, JsonValue] = Field(default_factory=dict)
     """What it is called with."""
@@ -25,7 +28,11 @@ class Model(Architecture):
     """Examples are token numbers below this, 0 being padding. None: they are real numbers."""
 
     @model_validator(mode="after")
-    def _own_weights(self) -> "Model":
+    def _sound(self) -> "Model":
+        if not NAME.fullmatch(self.model):
+            raise ValueError(
+                f"{self.model!r} names no model; expected timm:NAME, torchvision:NAME or package.module:factory"
+            )
         if refused := [name for name in WEIGHTS if name in self.kwargs]:
             raise ValueError(f"kwargs.{refused[0]}: no weights are ever fetched for a network; leave it out")
         return self
