@@ -6,11 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stages.artifacts.alignment import ALIGNMENT, read_alignment
+from stages.artifacts.alignment import ALIGNMENT, read_alignment, read_reference, read_symmetry
 from stages.artifacts.members import WEIGHTS, network_of, open_zoo
 from stages.context import Context, torch_threads
 from stages.flow.codes import effective_rank, mean_and_gram, spectrum
-from stages.nets.registry import symmetry_of
 from stages.params.pack import PackParams
 from stages.store.arrays import Named
 from stages.store.layout import Layout
@@ -24,26 +23,32 @@ def pack(zoo: Ref, canonical: Ref, params: PackParams, ctx: Context) -> dict[str
     """Stream members through their permutations into `weights[network, parameter]`, then reduce them.
 
     Mean, per-tensor statistics and spectrum are over the training members; the Gram matrix covers held-out members
-    too, centred on the training mean, so that they can be encoded without their having shaped the codes.
+    too, centred on the training mean, so that they can be encoded without their having shaped the codes. Rows hold
+    parameters; what the reference measured itself (BatchNorm's running statistics) is kept beside them once.
     """
     members = open_zoo(zoo)
     network = network_of(members)
-    attrs = {"network": network.model_dump(mode="json"), "dataset": members.attrs["dataset"], "stage": "pack",
-             "score": members.attrs.get("score")}  # fmt: skip
-    writer = WeightsWriter(ctx.out / WEIGHTS, members.layout, members.names, attrs, params.compression)
-    alignment, symmetry = read_alignment(canonical.path / ALIGNMENT), symmetry_of(network)
+    attrs = {"network": network.model_dump(mode="json"), "dataset": members.attrs["dataset"], "stage": "pack"}
+    drawn, measured = members.layout.drawn, members.layout.measured
+    attrs["buffers"] = measured.to_json()
+    writer = WeightsWriter(ctx.out / WEIGHTS, drawn, members.names, attrs, params.compression)
+    alignment, symmetry = read_alignment(canonical.path / ALIGNMENT), read_symmetry(canonical.path / ALIGNMENT)
     for start, stop in list(writer.missing()):
-        rows = members.rows(start, stop)
-        writer.write(start, alignment.canonical(symmetry, members.layout, rows, start))
+        rows = alignment.canonical(symmetry, members.layout, members.rows(start, stop), start)
+        writer.write(start, rows[:, : drawn.parameters])
         ctx.progress(0.8 * stop / len(members), f"{stop} of {len(members)} rows")
     facts = {name: members.facts(name) for name in FACTS}
     train = torch.from_numpy(facts["split"] == "train")
     with torch_threads(ctx.threads):
-        mean, gram = mean_and_gram(writer.columns(), train, members.layout.parameters)
+        mean, gram = mean_and_gram(writer.columns(), train, drawn.parameters)
         values = spectrum(gram[train][:, train])
-    writer.finish(facts, _reduced(mean, gram, values) | _tensor_statistics(writer, train, members.layout))
+    extra = _reduced(mean, gram, values) | _tensor_statistics(writer, train, drawn)
+    if measured.slots:
+        buffers = read_reference(canonical.path / ALIGNMENT)[drawn.parameters :]
+        extra["buffers"] = Named(("buffer",), buffers.numpy())
+    writer.finish(facts, extra)
     rank = effective_rank(values)
-    return {"networks": len(members), "parameters": members.layout.parameters, "effective_rank": rank,
+    return {"networks": len(members), "parameters": drawn.parameters, "effective_rank": rank,
             "flatness": float(values[0] / values.median())}  # fmt: skip
 
 

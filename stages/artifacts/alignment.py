@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,16 +17,22 @@ ALIGNMENT = "alignment.zarr"
 
 @dataclass(frozen=True)
 class Alignment:
-    """Per group, permutations [networks, size] and, where units were rescaled, scales [networks, size]."""
+    """Per group, permutations [networks, size] or, for a group within another, [networks, outer size, size], and,
+    where units were rescaled, scales [networks, size].
+    """
 
     permutations: dict[str, Tensor]
     scales: dict[str, Tensor]
+
+    def element(self, index: int) -> dict[str, Tensor]:
+        """The relabelling of network `index`."""
+        return {group: p[index] for group, p in self.permutations.items()}
 
     def apply(self, symmetry: Symmetry, index: int, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The canonical form of network `index`: rescaled, then relabelled."""
         if self.scales:
             weights = symmetry.rescale({group: s[index] for group, s in self.scales.items()}, weights)
-        return symmetry.act({group: p[index] for group, p in self.permutations.items()}, weights)
+        return symmetry.act(self.element(index), weights)
 
     def canonical(self, symmetry: Symmetry, layout: Layout, rows: Tensor, start: int) -> Tensor:
         """Networks `start`, `start + 1`, ... as rows in canonical form."""
@@ -34,8 +41,12 @@ class Alignment:
 
     def arrays(self) -> dict[str, Named]:
         """As they are stored."""
-        stored = {f"permutations/{g}": Named(("network", g), p.int().numpy()) for g, p in self.permutations.items()}
-        return stored | {f"scales/{g}": Named(("network", g), s.numpy()) for g, s in self.scales.items()}
+        stored = {f"permutations/{g}": Named(_dims(g, p), p.int().numpy()) for g, p in self.permutations.items()}
+        return stored | {f"scales/{g}": Named(_dims(g, s), s.numpy()) for g, s in self.scales.items()}
+
+
+def _dims(group: str, values: Tensor) -> tuple[str, ...]:
+    return ("network", group) if values.ndim == 2 else ("network", f"{group} in", group)
 
 
 def read_alignment(path: Path) -> Alignment:
@@ -48,3 +59,14 @@ def read_alignment(path: Path) -> Alignment:
             values = torch.from_numpy(read(group, array))
             found[kind][name] = values.long() if kind == "permutations" else values
     return Alignment(found["permutations"], found["scales"])
+
+
+def read_symmetry(path: Path) -> Symmetry:
+    """The table that an alignment store's permutations belong to."""
+    groups: Any = open_group(path).attrs["symmetry"]
+    return Symmetry.from_json(groups)
+
+
+def read_reference(path: Path) -> Tensor:
+    """The row that the members were aligned to, parameters before buffers."""
+    return torch.from_numpy(read(open_group(path), "reference"))

@@ -1,5 +1,7 @@
 """Networks: the trained zoo, the packed and the sampled ones."""
 
+from pathlib import Path
+
 import torch
 from torch import Tensor
 
@@ -12,7 +14,11 @@ WEIGHTS = "weights.zarr"
 
 def open_zoo(ref: Ref) -> Shards:
     """The trained members, shard after shard."""
-    return Shards(sorted((ref.path / "shards").glob("*.zarr")))
+    return Shards(sorted((ref.path / "shards").glob("*.zarr"), key=_number))
+
+
+def _number(shard: Path) -> int:
+    return int(shard.stem)
 
 
 def open_weights(ref: Ref) -> Weights:

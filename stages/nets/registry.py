@@ -1,4 +1,4 @@
-"""From a network's description to its module, an input for it, and its symmetry table."""
+"""From a network's description to its module, and to an input for it."""
 
 from importlib import import_module
 from types import ModuleType
@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from stages.params.network import Network
 from stages.seeds import generator, global_seed
-from stages.symmetry.table import Symmetry
 
 
 def build(network: Network, seed: int = 0) -> nn.Module:
@@ -33,8 +32,3 @@ def example_input(network: Network, batch: int = 2) -> Tensor:
     ids = torch.randint(1, network.tokens, shape, generator=draw)
     ids[1:, shape[1] - shape[1] // 4 :] = 0
     return ids
-
-
-def symmetry_of(network: Network) -> Symmetry:
-    """Which axes of which tensors move together in this architecture."""
-    return _architecture(network).symmetry(network)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from types import MappingProxyType
 from typing import Any
@@ -63,6 +63,12 @@ class Layout:
     def drawn(self) -> "Layout":
         """The parameters alone, which generators draw: a row's leading part."""
         return Layout(tuple(slot for slot in self.slots if not slot.buffer))
+
+    @property
+    def measured(self) -> "Layout":
+        """The buffers alone: a row's trailing part, on its own."""
+        first = self.drawn.parameters
+        return Layout(tuple(replace(slot, offset=slot.offset - first) for slot in self.slots if slot.buffer))
 
     @property
     def parameters(self) -> int:

@@ -1,16 +1,16 @@
 """Git Re-Basin weight matching (Ainsworth et al., arXiv 2209.04836, algorithm 1) over a symmetry table."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from stages.symmetry.table import Permutations, Symmetry, Weights, permute
+from stages.symmetry.assign import best_assignment, best_pairs
+from stages.symmetry.table import Axis, Permutations, Symmetry, Weights
 
 TOLERANCE = 1e-9
-"""A group's assignment counts as better only beyond this share of the reference's squared norm."""
+"""A move counts as better only beyond this share of the reference's squared norm."""
 
 
 @dataclass(frozen=True)
@@ -24,30 +24,28 @@ class Match:
 
 
 def match(symmetry: Symmetry, reference: Weights, candidate: Weights, generator: torch.Generator,
-          max_sweeps: int = 100) -> Match:  # fmt: skip
+          max_sweeps: int = 100, start: Permutations | None = None, keep: frozenset[str] = frozenset()) -> Match:  # fmt: skip
     """Permute the candidate's units so that its weights come closest to the reference's, in the L2 sense.
 
-    Coordinate descent: each group in a random order is solved exactly with the others held, until a whole sweep
-    improves nothing. Never ends worse than it started; ends in a local optimum that depends on the order.
+    Coordinate descent: each outer group in a random order, and what is within it, is solved with the others held,
+    until a whole sweep improves nothing. Never ends worse than it started; ends in a local optimum that depends on
+    the order. Groups within another are assigned together with it: every pairing of outer units is scored at its best
+    inner assignment. `start` is where the descent begins; outer units of the groups in `keep` stay as it has them.
     """
-    table = symmetry.axes_of()
-    fixed = {name: reference[name].double() for name in table}
-    moving = {name: candidate[name].double() for name in table}
-    found = symmetry.identity(candidate)
-    groups = list(symmetry.groups)
-    floor = TOLERANCE * sum(float(t.square().sum()) for t in fixed.values())
-    before = inner_product(fixed, moving)
-    sweeps = 0
-    for _ in range(max_sweeps):
+    search = _Search(
+        symmetry, {name: reference[name].double() for name in symmetry.tensors}, start or symmetry.identity()
+    )
+    original = {name: candidate[name].double() for name in symmetry.tensors}
+    before = inner_product(search.fixed, original)
+    search.moved = symmetry.act(search.found, original)
+    floor = TOLERANCE * sum(float(t.square().sum()) for t in search.fixed.values())
+    outer = list(symmetry.children)
+    sweeps, improved = 0, True
+    while improved and sweeps < max_sweeps:
         sweeps += 1
-        improved = False
-        for i in torch.randperm(len(groups), generator=generator).tolist():
-            gain, found[groups[i]] = _best(groups[i], symmetry, table, fixed, moving, found, floor)
-            improved = improved or gain > floor
-        if not improved:
-            break
-    aligned = {name: _moved(name, moving[name], table, found) for name in table}
-    return Match(found, before, inner_product(fixed, aligned), sweeps)
+        order = [outer[i] for i in torch.randperm(len(outer), generator=generator).tolist()]
+        improved = sum(search.improve(group, floor, group in keep) for group in order) > 0
+    return Match(dict(search.found), before, inner_product(search.fixed, search.moved), sweeps)
 
 
 def inner_product(a: Weights, b: Weights) -> float:
@@ -55,31 +53,79 @@ def inner_product(a: Weights, b: Weights) -> float:
     return sum(float((a[name] * b[name]).sum()) for name in a)
 
 
-def _best(group: str, symmetry: Symmetry, table: Mapping[str, Mapping[int, str]], fixed: Weights, moving: Weights,
-          found: Permutations, floor: float) -> tuple[float, Tensor]:  # fmt: skip
-    """How much the best assignment of one group gains over its present one, and that assignment."""
-    scores = similarity(group, symmetry, table, fixed, moving, found).numpy()
-    rows, columns = linear_sum_assignment(scores, maximize=True)
-    present = found[group].numpy()
-    gain = float(scores[rows, columns].sum() - scores[rows, present].sum())
-    return gain, torch.from_numpy(columns) if gain > floor else found[group]
+def _holds(outer: Axis, inner: Axis) -> bool:
+    """Whether units of a group within another lie in this place of the other."""
+    same = (inner.tensor, inner.axis) == (outer.tensor, outer.axis)
+    return same and outer.start <= inner.start < outer.start + outer.width
 
 
-def similarity(group: str, symmetry: Symmetry, table: Mapping[str, Mapping[int, str]], fixed: Weights, moving: Weights,
-               found: Permutations) -> Tensor:  # fmt: skip
-    """Entry (i, j): inner product of the reference's unit i with the candidate's unit j over every axis of the group."""
-    total: Tensor | float = 0.0
-    for tensor, axis, _ in symmetry.groups[group]:
-        others = {a: found[g] for a, g in table[tensor].items() if a != axis}
-        theirs = permute(moving[tensor], others)
-        total = total + _units(fixed[tensor], axis) @ _units(theirs, axis).T
-    assert isinstance(total, Tensor)
-    return total
+@dataclass
+class _Search:
+    """The reference, the candidate as it is placed now, and how it got there."""
 
+    symmetry: Symmetry
+    fixed: dict[str, Tensor]
+    found: Permutations
+    moved: dict[str, Tensor] = field(default_factory=dict)
 
-def _units(tensor: Tensor, axis: int) -> Tensor:
-    return tensor.movedim(axis, 0).flatten(1) if tensor.ndim > 1 else tensor.unsqueeze(1)
+    def improve(self, group: str, floor: float, keep: bool) -> bool:
+        """Make the best move of one outer group, and of those within it, if it gains more than `floor`."""
+        move = self._within(group) if keep else self._best(group)
+        if all(torch.equal(p, self.symmetry.identity()[name]) for name, p in move.items()):
+            return False
+        here = {a.tensor for name in move for a in self.symmetry.groups[name].axes}
+        before = {name: self.moved[name] for name in here}
+        after = self.symmetry.act(move, before)
+        kept = {name: self.fixed[name] for name in here}
+        if inner_product(kept, after) - inner_product(kept, before) <= floor:
+            return False
+        self.moved.update(after)
+        self.found = self.symmetry.compose(self.found, self.symmetry.identity() | move)
+        return True
 
+    def _best(self, group: str) -> dict[str, Tensor]:
+        """The move of an outer group that scores best, with what is within it at its best in each pairing."""
+        children = self.symmetry.children[group]
+        scores = self._similarity(group, self._own_axes(group))
+        inner = {}
+        for child in children:
+            pairs, inner[child] = best_pairs(self._pair_similarity(child))
+            scores = scores + pairs
+        outer = best_assignment(scores)
+        places = torch.arange(len(outer))
+        return {group: outer} | {child: found[places, outer] for child, found in inner.items()}
 
-def _moved(name: str, tensor: Tensor, table: Mapping[str, Mapping[int, str]], found: Permutations) -> Tensor:
-    return permute(tensor, {axis: found[g] for axis, g in table[name].items()})
+    def _within(self, group: str) -> dict[str, Tensor]:
+        """The best move of what is within a group whose own units stay."""
+        moves = {}
+        for child in self.symmetry.children[group]:
+            scores = self._pair_similarity(child)
+            moves[child] = torch.stack([best_assignment(scores[i, i]) for i in range(len(scores))])
+        return moves
+
+    def _own_axes(self, group: str) -> list[Axis]:
+        """The places of a group that no group within it moves as well."""
+        inner = [a for child in self.symmetry.children[group] for a in self.symmetry.groups[child].axes]
+        return [a for a in self.symmetry.groups[group].axes if not any(_holds(a, b) for b in inner)]
+
+    def _similarity(self, group: str, axes: list[Axis]) -> Tensor:
+        """Entry (i, j): inner product of the reference's unit i with the candidate's unit j over these places."""
+        size = self.symmetry.groups[group].size
+        total = torch.zeros(size, size, dtype=torch.float64)
+        for a in axes:
+            total += self._units(group, a, self.fixed) @ self._units(group, a, self.moved).T
+        return total
+
+    def _pair_similarity(self, child: str) -> Tensor:
+        """Entry (o, p, i, j): the reference's unit i in outer unit o with the candidate's unit j in outer unit p."""
+        outer, size = self.symmetry.shape(child)
+        total = torch.zeros(outer * size, outer * size, dtype=torch.float64)
+        for a in self.symmetry.groups[child].axes:
+            total += self._units(child, a, self.fixed) @ self._units(child, a, self.moved).T
+        return total.reshape(outer, size, outer, size).transpose(1, 2)
+
+    def _units(self, group: str, a: Axis, weights: Mapping[str, Tensor]) -> Tensor:
+        """A tensor's values unit by unit: [units, values]."""
+        tensor = weights[a.tensor].movedim(a.axis, 0)
+        places = self.symmetry.places(group, a).flatten(0, -2)
+        return tensor[places.flatten()].reshape(len(places), -1)

@@ -1,8 +1,10 @@
-"""A network's permutation symmetry: which axes of which tensors move together."""
+"""A network's permutation symmetry as data: which positions along which axes of which tensors move together."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from math import lgamma, log
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,81 +14,189 @@ from stages.errors import LayoutMismatch
 Weights = Mapping[str, Tensor]
 """One network's tensors by name."""
 Permutations = Mapping[str, Tensor]
-"""Group name -> index vector [size]: new position i takes what was at `permutation[i]`."""
+"""Group name -> index vector [size]: new position i takes what was at `permutation[i]`. For a group within another
+[outer size, size]: one such vector for each unit of the outer group, in its new place."""
 
 
 class Axis(NamedTuple):
-    """One axis of one tensor. `power` is how a positive rescaling of the units acts there: their incoming weights
-    and biases take `+1`, their outgoing weights `-1`; `0` where the activation has no scale symmetry.
+    """Where a group's units lie along one axis of one tensor.
+
+    Unit i takes the `width` positions from `start + i * width` on; unit i of a group within another, in outer unit o,
+    those from `start + o * stride + i * width` on. `power` is how a positive rescaling of the units acts there: their
+    incoming weights and biases take `+1`, their outgoing weights `-1`; `0` where there is no such symmetry.
     """
 
     tensor: str
     axis: int
     power: int = 0
+    start: int = 0
+    width: int = 1
+    stride: int = 0
+
+
+@dataclass(frozen=True)
+class Group:
+    """Interchangeable units: how many, and every place where they lie.
+
+    `within` names the group each unit of which holds `size` units of this one, permuted on their own: the dimensions
+    within heads. `stream` marks units that residual additions carry through many layers.
+    """
+
+    size: int
+    axes: tuple[Axis, ...]
+    within: str | None = None
+    stream: bool = False
 
 
 @dataclass(frozen=True)
 class Symmetry:
-    """Groups of interchangeable units: group name -> every axis along which these units lie."""
+    """Groups of interchangeable units by name; a group within another comes after it."""
 
-    groups: Mapping[str, tuple[Axis, ...]]
+    groups: Mapping[str, Group] = field(default_factory=dict)
 
-    def sizes(self, weights: Weights) -> dict[str, int]:
-        """Units per group.
+    def __post_init__(self) -> None:
+        """Raise ValueError where a group is within one that doesn't come before it, or is itself within another."""
+        outer: set[str] = set()
+        for name, group in self.groups.items():
+            if group.within is None:
+                outer.add(name)
+            elif group.within not in outer:
+                raise ValueError(f"group {name!r} is within {group.within!r}, which must be an outer group before it")
 
-        Raises LayoutMismatch naming the tensor and axis where two lengths within a group differ.
-        """
-        sizes = {}
-        for group, axes in self.groups.items():
-            shapes = [weights[a.tensor].shape if a.tensor in weights else () for a in axes]
-            lengths = [shape[a.axis] if a.axis < len(shape) else None for a, shape in zip(axes, shapes, strict=True)]
-            for a, length in zip(axes, lengths, strict=True):
-                if length is None or length != lengths[0]:
+    @cached_property
+    def children(self) -> dict[str, list[str]]:
+        """Outer group -> the groups within it."""
+        found: dict[str, list[str]] = {name: [] for name, group in self.groups.items() if group.within is None}
+        for name, group in self.groups.items():
+            if group.within is not None:
+                found[group.within].append(name)
+        return found
+
+    @cached_property
+    def tensors(self) -> tuple[str, ...]:
+        """Every tensor that some group lies on."""
+        return tuple(dict.fromkeys(a.tensor for group in self.groups.values() for a in group.axes))
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of a group's permutations: [size] or [outer size, size]."""
+        group = self.groups[name]
+        return (group.size,) if group.within is None else (self.groups[group.within].size, group.size)
+
+    def only(self, names: Collection[str]) -> "Symmetry":
+        """The table with these groups alone; what is within a group that goes, goes too."""
+        return Symmetry(
+            {n: g for n, g in self.groups.items() if n in names and (g.within is None or g.within in names)}
+        )
+
+    def on(self, tensors: Collection[str]) -> "Symmetry":
+        """The same groups, as they lie on these tensors alone."""
+        kept = {n: tuple(a for a in g.axes if a.tensor in tensors) for n, g in self.groups.items()}
+        return Symmetry({n: replace(g, axes=kept[n]) for n, g in self.groups.items()})
+
+    @property
+    def log10_size(self) -> float:
+        """Decimal logarithm of the number of relabellings."""
+        total = 0.0
+        for name, group in self.groups.items():
+            copies = 1 if group.within is None else self.shape(name)[0]
+            total += copies * lgamma(group.size + 1)
+        return total / log(10)
+
+    def check(self, weights: Weights) -> None:
+        """Raise LayoutMismatch naming the group, tensor and axis where units would lie beyond an axis's end."""
+        for name, group in self.groups.items():
+            for a in group.axes:
+                shape = tuple(weights[a.tensor].shape) if a.tensor in weights else ()
+                found = shape[a.axis] if a.axis < len(shape) else None
+                needed = int(self.places(name, a).max()) + 1
+                if found is None or found < needed:
                     raise LayoutMismatch(
-                        f"group {group!r}: tensor {a.tensor!r} axis {a.axis} has length {length}, expected {lengths[0]}"
+                        f"group {name!r}: tensor {a.tensor!r} axis {a.axis} has length {found}, expected {needed} or more"
                     )
-            sizes[group] = int(lengths[0] or 0)
-        return sizes
 
-    def axes_of(self) -> dict[str, dict[int, str]]:
-        """The same table by tensor: tensor name -> {axis: group}."""
-        table: dict[str, dict[int, str]] = {}
-        for group, axes in self.groups.items():
-            for a in axes:
-                table.setdefault(a.tensor, {})[a.axis] = group
-        return table
+    def places(self, name: str, a: Axis) -> Tensor:
+        """Positions [size, width] or [outer size, size, width] of a group's units along an axis."""
+        group = self.groups[name]
+        units = a.start + a.width * torch.arange(group.size)[:, None] + torch.arange(a.width)
+        if group.within is None:
+            return units
+        return units + a.stride * torch.arange(self.groups[group.within].size)[:, None, None]
 
-    def identity(self, weights: Weights) -> dict[str, Tensor]:
+    def identity(self) -> dict[str, Tensor]:
         """The element that moves nothing."""
-        return {group: torch.arange(size) for group, size in self.sizes(weights).items()}
+        return {name: torch.arange(group.size).expand(self.shape(name)).clone() for name, group in self.groups.items()}
 
-    def random(self, weights: Weights, generator: torch.Generator) -> dict[str, Tensor]:
+    def random(self, generator: torch.Generator) -> dict[str, Tensor]:
         """A uniformly drawn element."""
-        return {group: torch.randperm(size, generator=generator) for group, size in self.sizes(weights).items()}
+        return {name: torch.rand(self.shape(name), generator=generator).argsort(-1) for name in self.groups}
+
+    def invert(self, permutations: Permutations) -> dict[str, Tensor]:
+        """The element that undoes another."""
+        undone = {name: torch.argsort(permutations[name], dim=-1) for name in self.groups}
+        return {name: self._rows(name, undone, undone[name]) for name in self.groups}
+
+    def compose(self, first: Permutations, then: Permutations) -> dict[str, Tensor]:
+        """One element that acts like `first` followed by `then`."""
+        return {name: self._rows(name, then, first[name]).gather(-1, then[name]) for name in self.groups}
+
+    def _rows(self, name: str, moves: Permutations, inner: Tensor) -> Tensor:
+        """Per-outer-unit permutations in the order that `moves` puts the outer units in."""
+        within = self.groups[name].within
+        return inner if within is None else inner[moves[within]]
 
     def act(self, permutations: Permutations, weights: Weights) -> dict[str, Tensor]:
         """The relabelled network: the same function, its units in another order."""
-        table = self.axes_of()
-        return {
-            name: permute(tensor, {axis: permutations[g] for axis, g in table.get(name, {}).items()})
-            for name, tensor in weights.items()
-        }
+        moved = dict(weights)
+        for tensor, by_axis in self.indices(permutations, weights).items():
+            moved[tensor] = permute(moved[tensor], by_axis)
+        return moved
+
+    def indices(self, permutations: Permutations, weights: Weights) -> dict[str, dict[int, Tensor]]:
+        """Tensor -> axis -> index vector of its whole length; groups that `permutations` leaves out don't move."""
+        found: dict[str, dict[int, Tensor]] = {}
+        for name, group in self.groups.items():  # outer groups first: what is within moves in the new places
+            if name not in permutations:
+                continue
+            for a in group.axes:
+                axes = found.setdefault(a.tensor, {})
+                length = weights[a.tensor].shape[a.axis]
+                axes[a.axis] = self._moved(axes.get(a.axis, torch.arange(length)), name, a, permutations[name])
+        return found
+
+    def _moved(self, index: Tensor, name: str, a: Axis, permutation: Tensor) -> Tensor:
+        places = self.places(name, a)
+        taken = places.gather(-2, permutation.unsqueeze(-1).expand_as(places))
+        return index.index_copy(0, places.flatten(), index[taken.flatten()])
 
     def rescale(self, scales: Mapping[str, Tensor], weights: Weights) -> dict[str, Tensor]:
         """Multiply each unit's incoming weights by its positive scale [size] and divide its outgoing ones by it."""
         moved = dict(weights)
-        for group, axes in self.groups.items():
-            for a in axes:
-                if a.power:
-                    factor = scales[group].to(moved[a.tensor].dtype) ** a.power
-                    moved[a.tensor] = moved[a.tensor] * along(factor, a.axis, moved[a.tensor].ndim)
+        for name, group in self.groups.items():
+            for a in group.axes:
+                if a.power and name in scales:
+                    factor = torch.ones(moved[a.tensor].shape[a.axis], dtype=torch.float64)
+                    factor[self.places(name, a).flatten()] = scales[name].double().repeat_interleave(a.width) ** a.power
+                    moved[a.tensor] = moved[a.tensor] * along(factor.to(moved[a.tensor]), a.axis, moved[a.tensor].ndim)
         return moved
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            name: {"size": g.size, "axes": [list(a) for a in g.axes], "within": g.within, "stream": g.stream}
+            for name, g in self.groups.items()
+        }
+
+    @classmethod
+    def from_json(cls, groups: Mapping[str, Any]) -> "Symmetry":
+        """The inverse of `to_json`."""
+        return cls({name: Group(g["size"], tuple(Axis(*a) for a in g["axes"]), g["within"], g["stream"])
+                    for name, g in groups.items()})  # fmt: skip
 
 
 def permute(tensor: Tensor, by_axis: Mapping[int, Tensor]) -> Tensor:
     """Reorder a tensor along several axes."""
-    for axis, permutation in by_axis.items():
-        tensor = tensor.index_select(axis, permutation.to(tensor.device))
+    for axis, index in by_axis.items():
+        tensor = tensor.index_select(axis, index.to(tensor.device))
     return tensor
 
 
@@ -95,13 +205,3 @@ def along(vector: Tensor, axis: int, ndim: int) -> Tensor:
     shape = [1] * ndim
     shape[axis] = -1
     return vector.reshape(shape)
-
-
-def invert(permutations: Permutations) -> dict[str, Tensor]:
-    """The element that undoes another."""
-    return {group: torch.argsort(permutation) for group, permutation in permutations.items()}
-
-
-def compose(first: Permutations, then: Permutations) -> dict[str, Tensor]:
-    """One element that acts like `first` followed by `then`."""
-    return {group: first[group][then[group]] for group in first}

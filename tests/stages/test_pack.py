@@ -6,12 +6,11 @@ import torch
 from strategies import assert_close, random_rows, write_zoo
 
 from stages import pack as module
-from stages.artifacts.alignment import ALIGNMENT, read_alignment
+from stages.artifacts.alignment import ALIGNMENT, read_alignment, read_symmetry
 from stages.artifacts.members import WEIGHTS, is_train
 from stages.canonicalize import canonicalize
 from stages.context import Context
 from stages.flow.codes import effective_rank
-from stages.nets.mlp import symmetry
 from stages.pack import pack
 from stages.params.canonicalize import CanonicalizeParams
 from stages.params.network import MLP
@@ -53,7 +52,9 @@ def packed(folder: Path, upstream: tuple[Ref, Ref], progress=lambda *_: None, **
 
 
 def aligned(upstream: tuple[Ref, Ref], rows: torch.Tensor = ROWS) -> torch.Tensor:
-    return read_alignment(upstream[1].path / ALIGNMENT).canonical(symmetry(NETWORK), LAYOUT, rows, 0)
+    return read_alignment(upstream[1].path / ALIGNMENT).canonical(
+        read_symmetry(upstream[1].path / ALIGNMENT), LAYOUT, rows, 0
+    )
 
 
 @pytest.fixture(scope="module")

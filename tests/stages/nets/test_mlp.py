@@ -1,11 +1,10 @@
 import numpy as np
 import torch
 from hypothesis import given
-from strategies import TinyNet, tiny_net, tiny_nets
+from strategies import TinyNet, tiny_nets
 
 from stages.nets.mlp import build
 from stages.nets.registry import build as build_any
-from stages.nets.registry import symmetry_of
 from stages.params.network import MLP
 
 
@@ -38,24 +37,3 @@ def test_the_registry_builds_what_is_described():
     assert {name: tuple(t.shape) for name, t in state.items()} == {
         "1.weight": (7, 4), "1.bias": (7,), "3.weight": (3, 7), "3.bias": (3,),
     }  # fmt: skip
-
-
-@given(net=tiny_nets())
-def test_the_table_covers_every_hidden_unit_and_nothing_else(net):
-    table = symmetry_of(net.network).axes_of()
-    layers = len(net.network.widths) - 1
-    for layer in range(layers):
-        weight, bias = table.get(f"{2 * layer + 1}.weight", {}), table.get(f"{2 * layer + 1}.bias", {})
-        assert (1 in weight) == (layer > 0), "inputs stay where they are, hidden units' columns move"
-        assert (0 in weight) == (layer < layers - 1), "outputs stay where they are, hidden units' rows move"
-        assert (0 in bias) == (layer < layers - 1)
-    assert set(table) <= set(net.weights)
-    assert list(symmetry_of(net.network).sizes(net.weights).values()) == list(net.network.widths[1:-1])
-
-
-def test_no_hidden_layer_no_symmetry():
-    assert symmetry_of(MLP(widths=(4, 3))).groups == {}
-
-
-def test_every_tiny_net_differs():
-    assert not torch.equal(tiny_net((3, 4, 2), 0).weights["1.weight"], tiny_net((3, 4, 2), 1).weights["1.weight"])
