@@ -100,8 +100,8 @@ def _padded(dataset: Images, pixels: np.ndarray) -> np.ndarray:
             f"zoo.dataset.size: {dataset.size}, but {dataset.name}'s images are {pixels.shape[-1]} pixels wide; "
             "padding only enlarges"
         )
-    before, after = missing // 2, missing - missing // 2
-    return np.pad(pixels, ((0, 0), (0, 0), (before, after), (before, after))) if missing else pixels
+    room = (missing // 2, missing - missing // 2)
+    return np.pad(pixels, [(0, 0), (0, 0), room, room]) if missing else pixels
 
 
 def _coloured(dataset: Images, images: Tensor) -> Tensor:
