@@ -126,6 +126,18 @@ def export(what: Annotated[str, typer.Argument(help="A sampled artifact, or `sam
 
 
 @app.command()
+def symmetry(networks: Annotated[list[str], typer.Argument(metavar="NETWORK...", help="Configurations, or models such as timm:vit_tiny_patch16_224, torchvision:resnet50, package.module:factory.")],
+             shape: Annotated[str, typer.Option("--input", help="Shape of a model's input, without the batch.")] = "3,224,224",
+             groups: Annotated[bool, typer.Option("--groups", help="List every group.")] = False) -> None:  # fmt: skip
+    """Derive and prove the permutation symmetry of networks: what can be relabelled, and what was left alone."""
+    from pipeline.symmetries import symmetry_table
+
+    console = _console()
+    for part in symmetry_table(networks, shape, groups):
+        console.print(part)
+
+
+@app.command()
 def schema() -> None:
     """Print the JSON schema of the configuration."""
     typer.echo(json.dumps(Experiment.model_json_schema(), indent=2))

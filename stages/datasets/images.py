@@ -94,14 +94,15 @@ def _channels_first(pixels: np.ndarray) -> np.ndarray:
 
 def _padded(dataset: Images, pixels: np.ndarray) -> np.ndarray:
     """Black around the image; where the room is odd, one more pixel below and right."""
-    missing = 0 if dataset.size is None else dataset.size - pixels.shape[-1]
+    side = int(pixels.shape[-1])
+    missing = 0 if dataset.size is None else dataset.size - side
     if missing < 0:
         raise UsageError(
-            f"zoo.dataset.size: {dataset.size}, but {dataset.name}'s images are {pixels.shape[-1]} pixels wide; "
+            f"zoo.dataset.size: {dataset.size}, but {dataset.name}'s images are {side} pixels wide; "
             "padding only enlarges"
         )
     room = (missing // 2, missing - missing // 2)
-    return np.pad(pixels, [(0, 0), (0, 0), room, room]) if missing else pixels
+    return np.pad(pixels, np.array([(0, 0), (0, 0), room, room])) if missing else pixels
 
 
 def _coloured(dataset: Images, images: Tensor) -> Tensor:
