@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stages.artifacts.alignment import ALIGNMENT, Alignment, read_alignment
+from stages.artifacts.alignment import ALIGNMENT, Alignment, aligner_json, read_alignment
 from stages.artifacts.members import network_of, open_zoo
 from stages.checks.barrier import barriers
 from stages.checks.preservation import Spread, culprit, output_gaps
@@ -27,17 +27,15 @@ from stages.store.layout import Layout
 from stages.store.plan import spans
 from stages.store.refs import Ref
 from stages.store.weights import Shards
+from stages.symmetry.align import Aligner
 from stages.symmetry.derive import Derived, derive
-from stages.symmetry.rebasin import match
 from stages.symmetry.scale import balance
 from stages.symmetry.table import Symmetry
-from stages.symmetry.transfusion import transfuse
 
 BLOCK, VALUES = 500, 2**27
 """Members aligned and stored together, the unit of resumption, but no more than hold this many values (0.5 GB)."""
 EXACT, ROUNDED = 1e-9, 1e-4
 """Largest relative output gap, computed in double precision: of a relabelling, and of one with scales stored in float32."""
-MATCHERS = {"rebasin": match, "transfusion": transfuse}
 PROBED = 1000
 """Examples, at most, on which the loss between members and the reference is measured."""
 
@@ -73,11 +71,8 @@ class _Aligner:
         return self.derived.symmetry
 
     @cached_property
-    def matched(self) -> Symmetry:
-        """What matching looks at: parameters, not what networks measured; without streams where they are to stay."""
-        groups = self.symmetry.groups
-        table = self.symmetry.only([name for name, g in groups.items() if self.params.streams or not g.stream])
-        return table.on({slot.name for slot in self.layout.drawn.slots})
+    def aligner(self) -> Aligner:
+        return Aligner(self.symmetry, self.params.method, self.params.streams, self.params.max_sweeps)
 
     @cached_property
     def probe(self) -> Tensor:
@@ -135,21 +130,16 @@ class _Aligner:
 
     def _align(self, start: int, stop: int, reference: Tensor) -> Alignment:
         """One block of members."""
-        target = self.layout.unflatten(reference)
+        target, parameters = self.layout.unflatten(reference), [slot.name for slot in self.layout.drawn.slots]
         permutations, scales = [], []
         for i, row in enumerate(self.members.rows(start, stop), start):
             weights = self.layout.unflatten(row)
             if self.params.scale:
                 scales.append(balance(self.symmetry, weights))
                 weights = self.symmetry.rescale(scales[-1], weights)
-            permutations.append(self.symmetry.identity() | self._match(target, weights, i))
+            draw = generator(self.params.seed, "rebasin", i)
+            permutations.append(self.aligner.element(target, weights, parameters, draw))
         return Alignment(_stack(permutations), _stack(scales))
-
-    def _match(self, target: dict[str, Tensor], weights: dict[str, Tensor], index: int) -> dict[str, Tensor]:
-        if self.params.method == "none":
-            return {}
-        draw = generator(self.params.seed, "rebasin", index)
-        return MATCHERS[self.params.method](self.matched, target, weights, draw, self.params.max_sweeps).permutations
 
     def _centre(self, found: Alignment) -> Tensor:
         """The mean of the aligned training members, or the member nearest to it."""
@@ -186,7 +176,7 @@ class _Aligner:
         arrays = {name: Named(("network",), torch.cat(values).numpy()) for name, values in facts.items()}
         arrays["network"] = Named(("network",), np.array(self.members.names, dtype=object))
         arrays["reference"] = Named(("parameter",), reference.numpy())
-        attrs = {"symmetry": self.symmetry.to_json(), "unpermuted": list(self.derived.notes)}
+        attrs = aligner_json(self.aligner) | {"unpermuted": list(self.derived.notes)}
         write_arrays(self.ctx.out / ALIGNMENT, "alignment", {**found.arrays(), **arrays}, attrs)
         shutil.rmtree(self.ctx.out / "passes")
         gain = 1 - torch.cat(after).mean() / torch.cat(before).mean().clamp_min(1e-12)

@@ -13,10 +13,10 @@ import torch
 import yaml
 from torch import Tensor
 
-from stages.artifacts.alignment import ALIGNMENT, read_reference, read_symmetry
+from stages.artifacts.alignment import ALIGNMENT, read_aligner, read_reference
 from stages.artifacts.complete import Completion, completion
 from stages.artifacts.fitted import CURVES
-from stages.artifacts.members import is_train, network_of, open_weights
+from stages.artifacts.members import UNKNOWN, is_train, network_of, open_weights
 from stages.audit import baselines, novelty, pictures
 from stages.audit.figures import Subject, Yardstick, measure, per_network
 from stages.audit.outcome import Outcome, outcome
@@ -39,7 +39,6 @@ from stages.store.artifact import now, read_manifest
 from stages.store.files import write_json
 from stages.store.refs import Ref
 from stages.store.weights import Weights
-from stages.symmetry.rebasin import match
 from stages.training.task import score_name
 
 SCHEMA = 2
@@ -185,19 +184,17 @@ class _Audit:
         return stds.repeat_interleave(torch.tensor([slot.size for slot in self.packed.layout.slots]))
 
     def _fresh(self, count: int) -> Tensor:
-        """Newly initialised networks, aligned to the zoo's reference as the members were."""
-        network, rows = network_of(self.packed), []
+        """Networks with initial weights such as the members began with, aligned to the zoo's reference as they were."""
+        network, layout, rows = network_of(self.packed), self.completion.layout, []
+        kinds = [str(kind) for kind in self.packed.facts("initialisation")[is_train(self.packed).numpy()]]
+        aligner, drawn = read_aligner(self.canonical / ALIGNMENT), self.packed.layout
+        target, names = layout.unflatten(read_reference(self.canonical / ALIGNMENT)), [s.name for s in drawn.slots]
         for i in range(count):
-            state = initialise(network, "kaiming_uniform", generator(self.params.seed, "fresh", i))
-            aligned = self._aligned(state, generator(self.params.seed, "fresh order", i))
-            rows.append(self.completion.layout.flatten(aligned)[: self.packed.layout.parameters])
+            kind: Any = kinds[i % len(kinds)]
+            state = initialise(network, "torch" if kind == UNKNOWN else kind, generator(self.params.seed, "fresh", i))
+            element = aligner.element(target, state, names, generator(self.params.seed, "fresh order", i))
+            rows.append(layout.flatten(aligner.symmetry.act(element, state))[: drawn.parameters])
         return torch.stack(rows)
-
-    def _aligned(self, state: dict[str, Tensor], draw: torch.Generator) -> dict[str, Tensor]:
-        """A network's parameters and buffers as canonicalize would relabel them."""
-        symmetry, reference = read_symmetry(self.canonical / ALIGNMENT), read_reference(self.canonical / ALIGNMENT)
-        target = self.completion.layout.unflatten(reference)
-        return symmetry.act(match(symmetry, target, state, draw).permutations, state)
 
     def measured(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Each set's figures and its networks' own; sets measured before a kill are read."""

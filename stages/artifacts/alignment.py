@@ -10,6 +10,7 @@ from torch import Tensor
 
 from stages.store.arrays import Named, arrays_of, open_group, read
 from stages.store.layout import Layout
+from stages.symmetry.align import Aligner
 from stages.symmetry.table import Symmetry
 
 ALIGNMENT = "alignment.zarr"
@@ -61,10 +62,21 @@ def read_alignment(path: Path) -> Alignment:
     return Alignment(found["permutations"], found["scales"])
 
 
+def aligner_json(aligner: Aligner) -> dict[str, Any]:
+    """What an alignment store keeps of how its members were aligned."""
+    how = {name: getattr(aligner, name) for name in ("method", "streams", "max_sweeps")}
+    return {"symmetry": aligner.symmetry.to_json(), "aligned": how}
+
+
+def read_aligner(path: Path) -> Aligner:
+    """How the members of an alignment store were aligned, to align others alike."""
+    attrs: dict[str, Any] = dict(open_group(path).attrs)
+    return Aligner(Symmetry.from_json(attrs["symmetry"]), **attrs["aligned"])
+
+
 def read_symmetry(path: Path) -> Symmetry:
     """The table that an alignment store's permutations belong to."""
-    groups: Any = open_group(path).attrs["symmetry"]
-    return Symmetry.from_json(groups)
+    return read_aligner(path).symmetry
 
 
 def read_reference(path: Path) -> Tensor:

@@ -10,6 +10,8 @@ from stages.store.refs import Ref
 from stages.store.weights import Shards, Weights
 
 WEIGHTS = "weights.zarr"
+UNKNOWN = "unknown"
+"""The initialisation of members that somebody else trained."""
 
 
 def open_zoo(ref: Ref) -> Shards:

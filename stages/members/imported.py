@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from stages.artifacts.members import UNKNOWN
 from stages.context import Context, torch_threads
 from stages.datasets import load_fitting
 from stages.errors import UsageError
@@ -103,7 +104,7 @@ def _facts(params: ImportedZoo, files: list[Path], shard: Shard) -> dict[str, np
         "seed": np.full(len(positions), -1),  # another program drew it
         "attempt": np.zeros(len(positions), dtype=np.int64),
         "split": np.where(positions < len(files) - params.heldout, "train", "held-out").astype(object),
-        "initialisation": np.full(len(positions), "unknown", dtype=object),
+        "initialisation": np.full(len(positions), UNKNOWN, dtype=object),
         "file": np.array(names(params.files, files[shard.start : shard.stop]), dtype=object),
     }
 

@@ -16,6 +16,7 @@ from stages.params.canonicalize import CanonicalizeParams
 from stages.params.network import MLP
 from stages.store.arrays import open_group, read
 from stages.store.refs import Ref
+from stages.symmetry import align
 from stages.symmetry.derive import Derived, derive
 from stages.symmetry.rebasin import match
 from stages.symmetry.table import Group, Symmetry
@@ -223,7 +224,7 @@ def test_a_killed_run_goes_on_with_the_blocks_it_has(run_of, tmp_path, monkeypat
         matched.append(1)
         return match(*args)
 
-    monkeypatch.setitem(module.MATCHERS, "rebasin", counted)
+    monkeypatch.setitem(align.MATCHERS, "rebasin", counted)
     shares = []
 
     def dies_after_three_blocks(share, note):

@@ -1,0 +1,132 @@
+"""Full-size networks through canonicalize, pack, codes and back: seconds, peak memory, and how exact it is.
+
+    python tests/benchmarks/full_size.py [resnet18] [vit] [bert]
+
+Eight members with random initial weights each; every step runs in a process of its own, so that peaks are its own.
+"""
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from stages.artifacts.members import open_weights
+from stages.canonicalize import canonicalize
+from stages.context import Context
+from stages.flow.codes import principal_codes
+from stages.nets.initialise import initialise
+from stages.nets.registry import build
+from stages.pack import FACTS, pack
+from stages.params.canonicalize import CanonicalizeParams
+from stages.params.network import Network, network_from
+from stages.params.pack import PackParams
+from stages.seeds import generator
+from stages.store.layout import Layout
+from stages.store.refs import Ref
+from stages.store.weights import write_weights
+
+MEMBERS, HELDOUT = 8, 2
+NETWORKS = {
+    "resnet18": {"kind": "resnet18", "size": 32, "channels": 3, "classes": 10},
+    "vit": {"kind": "vit", "size": 32, "channels": 3, "classes": 10},
+    "bert": {"kind": "bert", "vocabulary": 30522, "length": 64, "dim": 768, "depth": 12, "heads": 12, "mlp": 3072},
+}
+METHODS = {"resnet18": "rebasin", "vit": "transfusion", "bert": "transfusion"}
+
+
+def zoo(folder: Path, name: str) -> str:
+    """Write the members, one store each."""
+    network: Network = network_from(NETWORKS[name])
+    layout = Layout.of_module(build(network))
+    (folder / "zoo" / "shards").mkdir(parents=True)
+    attrs = {"network": network.model_dump(mode="json"), "dataset": None, "score": None}
+    for i in range(MEMBERS):
+        row = layout.flatten(initialise(network, "torch", generator("full size", i)))[None]
+        split = "train" if i < MEMBERS - HELDOUT else "held-out"
+        known = {
+            "seed": np.array([i]),
+            "split": np.array([split], object),
+            "initialisation": np.array(["torch"], object),
+        }
+        facts = {fact: np.array([np.nan]) for fact in FACTS} | known
+        write_weights(folder / "zoo" / "shards" / f"{i:04d}.zarr", layout, [f"member-{i}"], row, facts, attrs)
+    return f"{layout.drawn.parameters:,} parameters"
+
+
+def canonical(folder: Path, name: str) -> str:
+    """Stage 2."""
+    params = CanonicalizeParams.model_validate({"method": METHODS[name], "barrier": 0, "probe": 4})
+    summary = canonicalize(_ref(folder, "zoo"), params, _context(folder, "canonical"))
+    return f"output gap {summary['largest_output_gap']:.1e}, distance {100 * summary['distance_gain']:.1f} % nearer"
+
+
+def packed(folder: Path, name: str) -> str:
+    """Stage 3."""
+    del name
+    summary = pack(_ref(folder, "zoo"), _ref(folder, "canonical"), PackParams(), _context(folder, "packed"))
+    return f"effective rank {summary['effective_rank']:.2f}"
+
+
+def round_trip(folder: Path, name: str) -> str:
+    """Members to codes on all components and back, against their rows, block by block."""
+    del name
+    store = open_weights(_ref(folder, "packed"))
+    fits = torch.from_numpy(store.facts("split") == "train")
+    gram, mean = (torch.from_numpy(store.facts(f"pca/{what}")) for what in ("gram", "mean"))
+    codes = principal_codes(gram[fits][:, fits], None, whiten=True)
+    points = codes.encode(gram[fits][:, fits])
+    wrong, largest = 0.0, 0.0
+    blocks = ((start, stop, block[fits]) for start, stop, block in store.columns())
+    for (start, stop, made), (_, _, block) in zip(codes.decode(points, mean, blocks), store.columns(), strict=True):
+        del start, stop
+        wrong = max(wrong, float((made - block[fits]).abs().max()))
+        largest = max(largest, float(block[fits].abs().max()))
+    return f"{codes.components} components, largest error {wrong / largest:.1e} of the largest weight"
+
+
+STEPS: dict[str, Callable[[Path, str], str]] = {
+    "zoo": zoo, "canonicalize": canonical, "pack": packed, "codes and back": round_trip,
+}  # fmt: skip
+
+
+def _ref(folder: Path, name: str) -> Ref:
+    return Ref(stage=name, key=name, path=folder / name, digest="")
+
+
+def _context(folder: Path, name: str) -> Context:
+    (folder / name).mkdir(exist_ok=True)
+    return Context(folder / name, threads=torch.get_num_threads())
+
+
+def step(what: str, folder: Path, name: str) -> None:
+    """Run one step in this process and print its figures as JSON."""
+    started = time.monotonic()
+    words = STEPS[what](folder, name)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    sys.stdout.write(json.dumps({"seconds": time.monotonic() - started, "peak": peak, "words": words}))
+
+
+def main(names: list[str]) -> None:
+    """Print a line per network and step."""
+    for name in names or list(NETWORKS):
+        with tempfile.TemporaryDirectory() as folder:
+            for what in STEPS:
+                command = [sys.executable, __file__, "--step", what, folder, name]
+                found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+                line = f"{name:<9} {what:<15} {found['seconds']:7.1f} s {found['peak']:6.2f} GiB  {found['words']}\n"
+                sys.stdout.write(line)
+                sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--step"]:
+        step(sys.argv[2], Path(sys.argv[3]), sys.argv[4])
+    else:
+        main(sys.argv[1:])
