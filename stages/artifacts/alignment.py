@@ -35,6 +35,13 @@ class Alignment:
             weights = symmetry.rescale({group: s[index] for group, s in self.scales.items()}, weights)
         return symmetry.act(self.element(index), weights)
 
+    def undo(self, symmetry: Symmetry, index: int, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The inverse of `apply`: bit for bit, or to round-off where units were rescaled."""
+        weights = symmetry.act(symmetry.invert(self.element(index)), weights)
+        if not self.scales:
+            return weights
+        return symmetry.rescale({group: 1 / s[index] for group, s in self.scales.items()}, weights)
+
     def canonical(self, symmetry: Symmetry, layout: Layout, rows: Tensor, start: int) -> Tensor:
         """Networks `start`, `start + 1`, ... as rows in canonical form."""
         moved = [self.apply(symmetry, i, layout.unflatten(row)) for i, row in enumerate(rows, start)]

@@ -276,3 +276,12 @@ def test_relabelled_copies_have_no_barrier_once_aligned(tmp_path):
     run = Run(tmp_path, relabelled(ROWS[0], 7))
     assert run.summary["barrier_after"] == pytest.approx(0, abs=1e-6)
     assert abs(run.summary["barrier_before"]) > 1e-3
+
+
+@pytest.mark.parametrize("scale", [False, True])
+def test_members_are_brought_back(run_of, scale):
+    run = run_of(scale=scale)
+    for i, row in enumerate(run.aligned):
+        back = LAYOUT.flatten(run.alignment.undo(TABLE, i, LAYOUT.unflatten(row)))
+        assert torch.equal(back, ROWS[i]) or (scale and torch.allclose(back, ROWS[i], rtol=1e-5))
+    assert not torch.equal(run.aligned[1], ROWS[1])
