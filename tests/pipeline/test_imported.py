@@ -68,7 +68,12 @@ def test_with_a_data_set_they_are_judged(tmp_path: Path):
     for seed in range(8):
         torch.manual_seed(seed)
         save(tmp_path / "runs" / f"{seed}.safetensors", perceptron().state_dict())
-    zoo = {"files": str(tmp_path / "runs/*.safetensors"), "model": "foreign:perceptron", "input": [4], "dataset": "iris"}
+    zoo = {
+        "files": str(tmp_path / "runs/*.safetensors"),
+        "model": "foreign:perceptron",
+        "input": [4],
+        "dataset": "iris",
+    }
     _, figures = run(tmp_path, **zoo)
     assert 0 <= figures["sets"]["members"]["score"]["mean"] <= 1
     assert figures["sets"]["generated"]["networks"] == 5
