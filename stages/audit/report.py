@@ -53,12 +53,17 @@ def write_report(path: Path, figures: dict[str, Any], about: dict[str, Any]) -> 
 
 def _subtitle(figures: dict[str, Any], about: dict[str, Any]) -> list[str]:
     """What was generated, from what, and when."""
-    parameters, examples = figures.get("parameters"), figures.get("test_examples")
+    parameters, examples, subset = (
+        figures.get("parameters"),
+        figures.get("test_examples"),
+        dig(figures, "dataset", "train"),
+    )
     created = about.get("created")
     found = (
         _network(figures.get("network") or {}),
         f"{parameters:,.0f} parameters" if parameters is not None else "",
         dig(figures, "dataset", "name") or "",
+        f"a subset of {subset:,.0f} training examples" if subset is not None else "",
         f"{examples:,.0f} test examples" if examples is not None else "",
         str(created).replace("T", " ").replace("Z", " UTC") if created else "",
     )
@@ -67,7 +72,7 @@ def _subtitle(figures: dict[str, Any], about: dict[str, Any]) -> list[str]:
 
 def _network(network: dict[str, Any]) -> str:
     widths = "–".join(str(width) for width in network.get("widths") or [])
-    return f"{network.get('kind') or ''} {widths}".strip()
+    return f"{network.get('model') or network.get('kind') or ''} {widths}".strip()
 
 
 def _badges(figures: dict[str, Any]) -> list[dict[str, str]]:

@@ -338,3 +338,10 @@ def test_without_data_the_page_says_so_and_keeps_the_weights(tmp_path):
     assert "Without test data, figures of what networks compute are left out." in page
     assert "Distance, τ" in page
     assert "Max-IoU" not in page
+
+
+def test_a_subset_of_the_training_data_is_stated(page, tmp_path):
+    figures = made_up(8) | {"dataset": {"name": "mnist", "train": 6000}}
+    write_report(tmp_path / "report.html", figures, {})
+    assert "a subset of 6,000 training examples" in (tmp_path / "report.html").read_text()
+    assert "subset" not in page
