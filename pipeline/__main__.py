@@ -15,6 +15,10 @@ def run() -> int:
     """Run the command line. Exit code 2 for wrong usage, 1 for failure, 130 when interrupted."""
     from stages.errors import DwfError
 
+    # Read when torch is loaded. Threads that spin while they wait take three times as long, and far more, when another
+    # process has one of the cores; asleep they lose nothing that shows on an idle machine.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
     try:
         from pipeline.cli import app
 

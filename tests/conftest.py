@@ -4,6 +4,8 @@ import os
 import shutil
 from pathlib import Path
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is loaded; see pipeline/__main__.py
+
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
