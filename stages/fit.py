@@ -22,6 +22,7 @@ from stages.errors import Diverged
 from stages.flow.codes import Codes, principal_codes
 from stages.flow.ode import integrate
 from stages.flow.path import PathSample, linear_path
+from stages.flow.source import noise
 from stages.flow.velocity_mlp import VelocityMLP
 from stages.params.fit import Beta, FitParams, Pca
 from stages.seeds import seed_of
@@ -53,6 +54,7 @@ def fit(packed: Ref, params: FitParams, ctx: Context) -> dict[str, Any]:
         trained = _train(data.to(ctx.device), params, ctx)
     _write_curves(ctx.out / CURVES, trained.curves)
     facts = {"dim": data.dim, "source_std": data.source_std, "velocity": params.velocity.model_dump()}
+    facts |= {"source_law": params.source.law}
     save_tensors(ctx.out / VELOCITY, trained.picked(params), facts)
     (ctx.out / CHECKPOINT).unlink()
     return trained.summary() | {"dim": data.dim, "picked": params.pick}
@@ -221,9 +223,14 @@ def _cosine(step: int, params: FitParams) -> float:
 def _draw(data: _Data, params: FitParams) -> PathSample:
     """A batch: random training members, each with fresh source noise and its own time."""
     x1 = data.train[torch.randint(len(data.train), (params.batch,), device=data.device)]
-    x0 = torch.randn_like(x1) * data.source_std
-    noise = torch.randn_like(x1) * params.path_noise if params.path_noise else None
-    return linear_path(x0, x1, _times(params, len(x1), data.device), noise)
+    x0 = _source(data, params, len(x1))
+    beside = torch.randn_like(x1) * params.path_noise if params.path_noise else None
+    return linear_path(x0, x1, _times(params, len(x1), data.device), beside)
+
+
+def _source(data: _Data, params: FitParams, count: int) -> Tensor:
+    """Noise at t = 0, [count, dim]."""
+    return noise(params.source.law, count, data.dim, device=data.device) * data.source_std
 
 
 def _times(params: FitParams, count: int, device: torch.device) -> Tensor:
@@ -250,14 +257,14 @@ def _heldout_loss(network: torch.nn.Module, data: _Data, params: FitParams) -> f
     torch.manual_seed(seed_of(params.seed, "fit", "held-out"))
     repeats = max(1, PROBES // len(data.heldout))
     x1 = data.heldout.repeat(repeats, 1)
-    point = linear_path(torch.randn_like(x1) * data.source_std, x1, _times(params, len(x1), data.device))
+    point = linear_path(_source(data, params, len(x1)), x1, _times(params, len(x1), data.device))
     return float(F.mse_loss(network(point.x_t, point.t), point.velocity))
 
 
 def _dispersion(network: torch.nn.Module, data: _Data, params: FitParams) -> float:
     """Spread of a few quick samples over the spread of the training members: below 1 the flow is collapsing."""
     torch.manual_seed(seed_of(params.seed, "fit", "dispersion"))
-    x0 = torch.randn(PROBES, data.dim, device=data.device) * data.source_std
+    x0 = _source(data, params, PROBES)
     spreads = [
         (x - data.train.mean(0)).square().mean().sqrt() for x in (integrate(network, x0, "heun", 10), data.train)
     ]

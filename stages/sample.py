@@ -11,6 +11,7 @@ from stages.artifacts.fitted import Fitted, read_fitted
 from stages.artifacts.members import WEIGHTS, is_train, open_weights
 from stages.context import Context, torch_threads
 from stages.flow.ode import CALLS, integrate
+from stages.flow.source import noise
 from stages.params.sample import SampleParams
 from stages.seeds import generator
 from stages.store.refs import Ref
@@ -46,7 +47,8 @@ def sample(packed: Ref, fitted: Ref, params: SampleParams, ctx: Context) -> dict
 
 def _noise(flow: Fitted, params: SampleParams, start: int, stop: int) -> Tensor:
     """Source noise, one generator per network."""
-    draws = [torch.randn(flow.dim, generator=generator(params.seed, "sample", i)) for i in range(start, stop)]
+    law = flow.source_law
+    draws = [noise(law, flow.dim, generator=generator(params.seed, "sample", i)) for i in range(start, stop)]
     return torch.stack(draws) * flow.source_std
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stages.flow.codes import Codes
+from stages.flow.source import Law
 from stages.flow.velocity_mlp import VelocityMLP
 from stages.store.checkpoints import load_tensors
 
@@ -14,10 +15,11 @@ CURVES = "curves.csv"
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained flow: its velocity network, the spread of its source noise, and its codes (None: raw rows)."""
+    """A trained flow: its velocity network, the law and spread of its source noise, and its codes (None: raw rows)."""
 
     velocity: VelocityMLP
     dim: int
+    source_law: Law
     source_std: float
     codes: Codes | None
 
@@ -27,7 +29,7 @@ def read_fitted(path: Path) -> Fitted:
     tensors, facts = load_tensors(path / VELOCITY)
     velocity = VelocityMLP(facts["dim"], **facts["velocity"])
     velocity.load_state_dict(tensors)
-    return Fitted(velocity.eval(), facts["dim"], facts["source_std"], read_codes(path))
+    return Fitted(velocity.eval(), facts["dim"], facts["source_law"], facts["source_std"], read_codes(path))
 
 
 def read_codes(path: Path) -> Codes | None:

@@ -57,8 +57,10 @@ class Velocity(Params):
 
 
 class Source(Params):
-    """Gaussian noise at t = 0."""
+    """Noise at t = 0, independent in every coordinate."""
 
+    law: Literal["gaussian", "uniform", "laplace"] = "gaussian"
+    """The distribution's shape; all have the same standard deviation."""
     std: PositiveFloat = 1.0
     relative: bool = True
     """Whether `std` is in units of the data's root mean square."""

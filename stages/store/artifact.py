@@ -25,6 +25,7 @@ FOLDERS = {
     "fit": "4_fitted",
     "sample": "5_sampled",
     "evaluate": "6_report",
+    "sweep": "7_sweeps",
 }
 """Stage name -> folder below the store root, numbered in the order of the dag."""
 VOLATILE = ("events", "report.html")
