@@ -1,27 +1,29 @@
-"""The training loop: members as one stack, or one after the other, each from its own seed."""
+"""The training loop: networks as one stack, or one after the other, each with draws of its own."""
 
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import islice
 from math import ceil
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stages.context import Context, Progress
+from stages.context import Context
 from stages.datasets import Train
 from stages.nets.initialise import initialise
 from stages.nets.normalisation import normalisers
 from stages.nets.stacked import forward, stackable
-from stages.params.zoo import ZooParams
-from stages.seeds import generator, global_seed
+from stages.params.zoo import Recipe, ZooParams
+from stages.seeds import global_seed
 from stages.store.layout import Layout
 from stages.training.augment import augment
+from stages.training.draws import Seeds, orders
 from stages.training.optimizer import clip, optimizer_for, set_rate
 from stages.training.task import loss
+from stages.training.teller import Teller, share_of
 
 
 def train_members(module: nn.Module, params: ZooParams, members: np.ndarray, attempt: int, data: Train,
@@ -30,19 +32,44 @@ def train_members(module: nn.Module, params: ZooParams, members: np.ndarray, att
 
     Returns their rows, parameters then buffers. A member's row depends on its neighbours by round-off alone.
     """
+    seeds, steps = Seeds(params.seed, attempt), params.recipe.epochs * steps_per_epoch(params.recipe, data)
+    fresh = partial(_fresh, module, params, seeds)
+    trained = _train(module, params.recipe, seeds, members, fresh, (steps,), data, ctx)
+    return torch.cat([rows for (rows,) in trained])
+
+
+def train_from(module: nn.Module, rows: Tensor, recipe: Recipe, seeds: Seeds, stops: Sequence[int], data: Train,
+               ctx: Context) -> Iterator[Tensor]:  # fmt: skip
+    """Train networks on from where they are, network i in member i's data order, whatever the recipe's epochs.
+
+    `rows` [networks, parameters] are complete: parameters, then buffers. Yields rows [stops, networks, parameters] after
+    each of so many steps, which rise, for all networks at once or, where they aren't stacked, for one after the other.
+    """
+    yield from _train(module, recipe, seeds, np.arange(len(rows)), lambda stack: rows[stack], stops, data, ctx)
+
+
+def steps_per_epoch(recipe: Recipe, data: Train) -> int:
+    """Batches of an epoch, the last one perhaps incomplete."""
+    return ceil(len(data.inputs) / recipe.batch)
+
+
+def _train(module: nn.Module, recipe: Recipe, seeds: Seeds, members: np.ndarray, start: Callable[[np.ndarray], Tensor],
+           stops: Sequence[int], data: Train, ctx: Context) -> Iterator[Tensor]:  # fmt: skip
+    """Rows [stops, members, parameters] of every stack, begun with the rows that `start` gives for its members."""
     data = Train(data.inputs.to(ctx.device), data.targets.to(ctx.device))
-    module.to(ctx.device).train()
+    module.to(ctx.device)
     stacks = [members] if stackable(module) else np.split(members, len(members))
-    rows = []
     for i, stack in enumerate(stacks):
-        tell = _Teller(stack, partial(_share, ctx.progress, i, len(stacks)))
-        rows.append(_Run(module, params, stack, attempt, data).finish(tell))
-    return torch.cat(rows)
+        tell = Teller(stack, partial(share_of, ctx.progress, i, len(stacks)))
+        yield _Run(module, recipe, seeds, stack, data).rows_after(stops, start(stack), tell)
 
 
-def _share(progress: Progress, index: int, count: int, share: float, note: str) -> None:
-    """Progress of one of several stacks."""
-    progress((index + share) / count, note)
+def _fresh(module: nn.Module, params: ZooParams, seeds: Seeds, members: np.ndarray) -> Tensor:
+    """Rows of members as they begin."""
+    kinds = params.initialisations
+    draws = [(kinds[i % len(kinds)], seeds.draw("member", i)) for i in members.tolist()]
+    layout = Layout.of_module(module)
+    return torch.stack([layout.flatten(initialise(params.network, kind, draw)) for kind, draw in draws])
 
 
 @dataclass(frozen=True)
@@ -50,21 +77,21 @@ class _Run:
     """One stack of members, of one member where networks aren't stacked."""
 
     module: nn.Module
-    params: ZooParams
+    recipe: Recipe
+    seeds: Seeds
     members: np.ndarray
-    attempt: int
     data: Train
 
-    def finish(self, tell: "_Teller") -> Tensor:
-        """Train through all epochs. Returns the rows."""
-        recipe, layout = self.params.recipe, Layout.of_module(self.module)
-        stacked = self._initial()
+    def rows_after(self, stops: Sequence[int], start: Tensor, tell: Teller) -> Tensor:
+        """Train from these rows through the last of the stops. Returns rows [stops, members, parameters]."""
+        recipe, layout = self.recipe, Layout.of_module(self.module)
+        stacked = self._begun(layout, start.to(self._device))
         weights = [stacked[slot.name].requires_grad_() for slot in layout.drawn.slots]
-        optimizer, step = optimizer_for(recipe, weights), 0
-        steps = recipe.epochs * ceil(len(self.data.inputs) / recipe.batch)
-        for epoch in range(recipe.epochs):
+        optimizer, step, steps = optimizer_for(recipe, weights), 0, stops[-1]
+        found = [start.to(self._device)] if 0 in stops else []
+        for epoch in range(ceil(steps / steps_per_epoch(recipe, self.data))):
             with self._dropout(epoch):
-                for inputs, targets in self._batches(epoch):
+                for inputs, targets in islice(self._batches(epoch), steps - step):
                     set_rate(optimizer, recipe, step, steps)
                     error = loss(forward(self.module, stacked, inputs, shared=False), targets, recipe.label_smoothing)
                     optimizer.zero_grad(set_to_none=True)
@@ -74,35 +101,34 @@ class _Run:
                     optimizer.step()
                     step += 1
                     tell(step, steps, error)
-        return layout.flatten({name: tensor.detach() for name, tensor in stacked.items()})
+                    if step in stops:
+                        found.append(layout.flatten({name: tensor.detach() for name, tensor in stacked.items()}))
+        return torch.stack(found)
 
     @property
     def _device(self) -> torch.device:
         return self.data.inputs.device
 
-    def _initial(self) -> dict[str, Tensor]:
-        """Every member's fresh state, stacked."""
+    def _begun(self, layout: Layout, start: Tensor) -> dict[str, Tensor]:
+        """Every member's state, stacked, and the module ready to train it."""
+        self.module.train()
         for layer in normalisers(self.module).values():
             layer.reset_running_stats()  # its count of batches, which isn't part of a row
-        kinds = self.params.initialisations
-        draws = [(kinds[i % len(kinds)], self._draw("member", i)) for i in self.members.tolist()]
-        states = [initialise(self.params.network, kind, draw) for kind, draw in draws]
-        return {name: torch.stack([s[name] for s in states]).to(self._device) for name in states[0]}
-
-    def _draw(self, purpose: str, member: int, *epoch: int) -> torch.Generator:
-        return generator(self.params.seed, purpose, member, self.attempt, *epoch)
+        return {
+            name: part.clone(memory_format=torch.contiguous_format) for name, part in layout.unflatten(start).items()
+        }
 
     def _batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Inputs [members, batch, ...] and targets [members, batch] of every step."""
         inputs, targets = self.data.inputs, self.data.targets
-        draws = [self._draw("augmentation", i, epoch) for i in self.members.tolist()]
-        for index in orders(self.params, self.members, self.attempt, epoch, len(inputs)):
+        draws = [self.seeds.draw("augmentation", i, epoch) for i in self.members.tolist()]
+        for index in orders(self.seeds, self.recipe.batch, self.members, epoch, len(inputs)):
             index = index.to(self._device)
             shown = inputs.flatten(1).index_select(0, index.flatten()).view(*index.shape, *inputs.shape[1:])
             yield self._augmented(shown, draws), targets[index.flatten()].view(index.shape)
 
     def _augmented(self, inputs: Tensor, draws: list[torch.Generator]) -> Tensor:
-        how = self.params.recipe.augmentation
+        how = self.recipe.augmentation
         if not (how.crop or how.flip):
             return inputs
         return torch.stack([augment(images, how, draw) for images, draw in zip(inputs, draws, strict=True)])
@@ -111,7 +137,7 @@ class _Run:
         """What dropout draws from: the member's own seed. Without dropout nothing is held, and shards run side by side."""
         if not self._random:
             return nullcontext()
-        return global_seed(self.params.seed, "dropout", int(self.members[0]), self.attempt, epoch)
+        return global_seed(*self.seeds.of("dropout", int(self.members[0]), epoch))
 
     @cached_property
     def _random(self) -> bool:
@@ -123,26 +149,3 @@ class _Run:
             before = torch.cuda.get_rng_state(self._device) if cuda else torch.get_rng_state()
             self.module(self.data.inputs[:2])
             return not torch.equal(before, torch.cuda.get_rng_state(self._device) if cuda else torch.get_rng_state())
-
-
-def orders(params: ZooParams, members: np.ndarray, attempt: int, epoch: int, examples: int) -> tuple[Tensor, ...]:
-    """Example positions [members, batch] of every step of an epoch: each member's own shuffle."""
-    draws = [generator(params.seed, "order", i, attempt, epoch) for i in members.tolist()]
-    shuffled = torch.stack([torch.randperm(examples, generator=draw) for draw in draws])
-    return shuffled.split(params.recipe.batch, dim=1)
-
-
-class _Teller:
-    """Reports a step's loss, twice a second at most."""
-
-    def __init__(self, members: np.ndarray, progress: Progress) -> None:
-        """For a stack of these members."""
-        first, last = members[0], members[-1]
-        self.who = f"members {first}-{last}" if last > first else f"member {first}"
-        self.count, self.progress, self.told = len(members), progress, time.monotonic()
-
-    def __call__(self, step: int, steps: int, error: Tensor) -> None:
-        """After so many of the steps, with the members' summed loss."""
-        if time.monotonic() - self.told > 0.5:
-            self.told = time.monotonic()
-            self.progress(step / steps, f"{self.who}, step {step}/{steps}, loss {error.item() / self.count:.3f}")

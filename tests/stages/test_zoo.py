@@ -19,6 +19,7 @@ from stages.params.zoo import Recipe, ZooParams
 from stages.seeds import generator, seed_of
 from stages.store.weights import Shards
 from stages.training import loop
+from stages.training.draws import Seeds, orders
 from stages.zoo import shards, train_shard, zoo
 
 NOWHERE = Path("/nonexistent")
@@ -100,12 +101,12 @@ def test_every_member_has_a_data_order_of_its_own(tmp_path, monkeypatch, batch, 
 
 
 def test_every_epoch_shows_every_example_once_in_an_order_of_its_own():
-    steps = [index for epoch in range(3) for index in loop.orders(params(), np.array([0, 1]), 0, epoch, 95)]
+    steps = [index for epoch in range(3) for index in orders(Seeds(0), 32, np.array([0, 1]), epoch, 95)]
     assert [tuple(s.shape) for s in steps] == [(2, 32), (2, 32), (2, 31)] * 3
     epochs = torch.cat(steps, 1).reshape(2, 3, 95)
-    orders = epochs.reshape(6, 95)
-    assert bool((orders.sort(1).values == torch.arange(95)).all())
-    assert len({tuple(order.tolist()) for order in orders}) == 6
+    shuffles = epochs.reshape(6, 95)
+    assert bool((shuffles.sort(1).values == torch.arange(95)).all())
+    assert len({tuple(order.tolist()) for order in shuffles}) == 6
 
 
 @pytest.mark.parametrize("recipe", [
@@ -118,7 +119,7 @@ def test_stacked_training_equals_a_plain_loop(tmp_path, recipe):
     cls = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[p.recipe.optimizer]
     optimizer = cls(net.parameters(), lr=p.recipe.lr, weight_decay=p.recipe.weight_decay)
     train, _ = load_fitting(p.dataset, NOWHERE)
-    for index in (o for e in range(3) for o in loop.orders(p, np.array([i]), 0, e, len(train.inputs))):
+    for index in (o for e in range(3) for o in orders(Seeds(p.seed), 32, np.array([i]), e, len(train.inputs))):
         optimizer.zero_grad()
         F.cross_entropy(net(train.inputs[index[0]]), train.targets[index[0]]).backward()
         optimizer.step()

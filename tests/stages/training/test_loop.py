@@ -17,8 +17,9 @@ from stages.params.network import MLP
 from stages.params.zoo import Recipe, ZooParams
 from stages.seeds import generator, global_seed
 from stages.store.layout import Layout
-from stages.training import loop
+from stages.training import loop, teller
 from stages.training.augment import augment
+from stages.training.draws import Seeds, orders
 
 DRAW = torch.Generator().manual_seed(0)
 DATA = Train(torch.randn(40, 1, 6, 6, generator=DRAW), torch.randint(3, (40,), generator=DRAW))
@@ -61,7 +62,7 @@ def alone(p: ZooParams, member: int) -> torch.Tensor:
     for epoch in range(p.recipe.epochs):
         images = generator(p.seed, "augmentation", member, 0, epoch)
         with global_seed(p.seed, "dropout", member, 0, epoch):
-            for (index,) in loop.orders(p, np.array([member]), 0, epoch, 40):
+            for (index,) in orders(Seeds(p.seed), 8, np.array([member]), epoch, 40):
                 optimizer.zero_grad()
                 shown = augment(DATA.inputs[index], p.recipe.augmentation, images)
                 F.cross_entropy(net(shown), DATA.targets[index], label_smoothing=p.recipe.label_smoothing).backward()
@@ -121,7 +122,7 @@ def test_only_networks_with_dropout_hold_the_global_generator(monkeypatch):
 
 def test_progress_rises_from_member_to_member(monkeypatch):
     told, clock = [], iter(range(10_000))
-    monkeypatch.setattr(loop.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(teller.time, "monotonic", lambda: next(clock))
     ctx = replace(CTX, progress=lambda share, note: told.append((share, note)))
     loop.train_members(network(), params(), np.arange(3), 0, DATA, ctx)
     shares = [share for share, _ in told]
