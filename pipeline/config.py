@@ -52,8 +52,7 @@ def load(file: Path, overrides: Iterable[str] = (), store: Path | None = None, d
 
     Raises UsageError with one line for each thing that is wrong: file, key, value, what is allowed, nearest name.
     """
-    path = _existing(file)
-    values = _read_yaml(path)
+    path, values = read(file)
     for text in overrides:
         _override(values, text)
     if (root := data or os.environ.get("DWF_DATA_ROOT")) is not None:
@@ -69,12 +68,20 @@ def load(file: Path, overrides: Iterable[str] = (), store: Path | None = None, d
     return experiment.model_copy(update={**resolved, "zoo": experiment.zoo.below(PROJECT)})
 
 
-def _existing(file: Path) -> Path:
-    """The file as named, or below the project."""
+def read(file: Path, among: str = "*.yaml") -> tuple[Path, dict[str, Any]]:
+    """A YAML file, as named or below the project, with its sections.
+
+    Raises UsageError if there is none, naming those below `conf/` that match `among`, or if it isn't readable.
+    """
+    path = _existing(file, among)
+    return path, _read_yaml(path)
+
+
+def _existing(file: Path, among: str) -> Path:
     for path in (file, PROJECT / file):
         if path.is_file():
             return path
-    known = sorted(str(p.relative_to(PROJECT)) for p in (PROJECT / "conf").glob("*.yaml"))
+    known = sorted(str(p.relative_to(PROJECT)) for p in (PROJECT / "conf").glob(among))
     raise UsageError(f"{file}: no such configuration{_nearest(str(file), known)}; there are {', '.join(known)}")
 
 
