@@ -11,20 +11,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own abbreviation
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from stages.artifacts.fitted import CODES, CURVES, VELOCITY
+from stages.artifacts.fitted import CURVES, VELOCITY, velocity_network
 from stages.artifacts.members import is_train, open_weights
+from stages.artifacts.spaces import Space, enter, save_space
 from stages.context import Context, torch_threads
 from stages.errors import Diverged
-from stages.flow.codes import Codes, principal_codes
+from stages.flow.coupling import match_tokens
 from stages.flow.ode import integrate
 from stages.flow.path import PathSample, linear_path
 from stages.flow.source import noise
-from stages.flow.velocity_mlp import VelocityMLP
-from stages.params.fit import Beta, FitParams, Pca
+from stages.flow.tokens import Tokens
+from stages.params.fit import Beta, FitParams, TokenVelocity, Velocity
 from stages.seeds import seed_of
 from stages.store.checkpoints import save_tensors
 from stages.store.refs import Ref
@@ -43,9 +44,8 @@ def fit(packed: Ref, params: FitParams, ctx: Context) -> dict[str, Any]:
 
     Raises Diverged if the loss leaves the finite numbers.
     """
-    data, codes = _data(open_weights(packed), params)
-    if codes is not None:
-        save_tensors(ctx.out / CODES, {"basis": codes.basis, "scale": codes.scale})
+    data = _data(open_weights(packed), params)
+    save_space(ctx.out, data.space)
     with (
         torch_threads(_threads(data, params, ctx.threads)),
         _precision(params, ctx.device),
@@ -62,11 +62,12 @@ def fit(packed: Ref, params: FitParams, ctx: Context) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Data:
-    """Members as the flow sees them, [members, dim], and the source's standard deviation."""
+    """Members as the flow sees them, [members, dim], the source's standard deviation, and what points mean."""
 
     train: Tensor
     heldout: Tensor
     source_std: float
+    space: Space
 
     @property
     def dim(self) -> int:
@@ -77,28 +78,29 @@ class _Data:
         return self.train.device
 
     def to(self, device: torch.device) -> "_Data":
-        return _Data(self.train.to(device), self.heldout.to(device), self.source_std)
+        return _Data(self.train.to(device), self.heldout.to(device), self.source_std, self.space)
 
 
-def _data(packed: Weights, params: FitParams) -> tuple[_Data, Codes | None]:
-    """Raw rows, or codes from the Gram matrix that pack computed: then no weight is read at all."""
+def _data(packed: Weights, params: FitParams) -> _Data:
     fits = is_train(packed)
-    codes = None
-    if isinstance(params.space, Pca):
-        gram = torch.from_numpy(packed.facts("pca/gram"))
-        codes = principal_codes(gram[fits][:, fits], params.space.components, params.space.whiten)
-        points = codes.encode(gram[:, fits])
-    else:
-        points = packed.rows()
+    points, space = enter(packed, params.space)
     spread = (points[fits] - points[fits].mean(0)).square().mean().sqrt()
     std = params.source.std * (float(spread) if params.source.relative else 1.0)
-    return _Data(points[fits], points[~fits], std), codes
+    return _Data(points[fits], points[~fits], std, space)
 
 
 def _threads(data: _Data, params: FitParams, available: int) -> int:
     """One thread while a step is small: a second loses more by waiting than it gains, most of all on a busy machine."""
-    h = params.velocity.hidden
-    return available if 6 * params.batch * (2 * data.dim * h + h * h) > SMALL_STEP else 1
+    return available if 6 * params.batch * _products(data, params.velocity) > SMALL_STEP else 1
+
+
+def _products(data: _Data, velocity: Velocity | TokenVelocity) -> int:
+    """Multiplications of one example's forward pass, about."""
+    if isinstance(velocity, Velocity):
+        return 2 * data.dim * velocity.hidden + velocity.hidden**2
+    assert isinstance(data.space, Tokens)
+    tokens = sum(count for count, _ in data.space.shapes)
+    return 2 * data.dim * velocity.width + 12 * tokens * velocity.depth * velocity.width**2
 
 
 def _cuda(device: torch.device) -> list[torch.device]:
@@ -124,7 +126,7 @@ def _precision(params: FitParams, device: torch.device) -> Iterator[None]:
 class _Trained:
     """Everything that a checkpoint holds."""
 
-    model: VelocityMLP
+    model: nn.Module
     average: AveragedModel
     optimizer: torch.optim.AdamW
     step: int = 0
@@ -178,7 +180,7 @@ def _train(data: _Data, params: FitParams, ctx: Context) -> _Trained:
 
 
 def _fresh(data: _Data, params: FitParams) -> _Trained:
-    model = VelocityMLP(data.dim, **params.velocity.model_dump()).to(data.device)
+    model = velocity_network(params.velocity.model_dump(), data.dim, data.space).to(data.device)
     o = params.optimizer
     optimizer = torch.optim.AdamW(model.parameters(), o.lr, o.betas, weight_decay=o.weight_decay, fused=True)
     return _Trained(model, AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(params.ema)), optimizer)
@@ -223,9 +225,17 @@ def _cosine(step: int, params: FitParams) -> float:
 def _draw(data: _Data, params: FitParams) -> PathSample:
     """A batch: random training members, each with fresh source noise and its own time."""
     x1 = data.train[torch.randint(len(data.train), (params.batch,), device=data.device)]
-    x0 = _source(data, params, len(x1))
+    x0 = _coupled(_source(data, params, len(x1)), x1, data, params)
     beside = torch.randn_like(x1) * params.path_noise if params.path_noise else None
     return linear_path(x0, x1, _times(params, len(x1), data.device), beside)
+
+
+def _coupled(x0: Tensor, x1: Tensor, data: _Data, params: FitParams) -> Tensor:
+    """The noise as it goes with these members."""
+    if params.coupling == "independent":
+        return x0
+    assert isinstance(data.space, Tokens)
+    return match_tokens(x0, x1, data.space.shapes)
 
 
 def _source(data: _Data, params: FitParams, count: int) -> Tensor:
@@ -257,7 +267,8 @@ def _heldout_loss(network: torch.nn.Module, data: _Data, params: FitParams) -> f
     torch.manual_seed(seed_of(params.seed, "fit", "held-out"))
     repeats = max(1, PROBES // len(data.heldout))
     x1 = data.heldout.repeat(repeats, 1)
-    point = linear_path(_source(data, params, len(x1)), x1, _times(params, len(x1), data.device))
+    x0 = _coupled(_source(data, params, len(x1)), x1, data, params)
+    point = linear_path(x0, x1, _times(params, len(x1), data.device))
     return float(F.mse_loss(network(point.x_t, point.t), point.velocity))
 
 

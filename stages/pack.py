@@ -30,9 +30,9 @@ def pack(zoo: Ref, canonical: Ref, params: PackParams, ctx: Context) -> dict[str
     network = network_of(members)
     attrs = {"network": network.model_dump(mode="json"), "dataset": members.attrs["dataset"], "stage": "pack"}
     drawn, measured = members.layout.drawn, members.layout.measured
-    attrs["buffers"] = measured.to_json()
-    writer = WeightsWriter(ctx.out / WEIGHTS, drawn, members.names, attrs, params.compression)
     alignment, symmetry = read_alignment(canonical.path / ALIGNMENT), read_symmetry(canonical.path / ALIGNMENT)
+    attrs |= {"buffers": measured.to_json(), "symmetry": symmetry.to_json()}
+    writer = WeightsWriter(ctx.out / WEIGHTS, drawn, members.names, attrs, params.compression)
     for start, stop in list(writer.missing()):
         rows = alignment.canonical(symmetry, members.layout, members.rows(start, stop), start)
         writer.write(start, rows[:, : drawn.parameters])

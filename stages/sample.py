@@ -8,14 +8,15 @@ from torch import Tensor
 
 from stages.artifacts.complete import completion
 from stages.artifacts.fitted import Fitted, read_fitted
-from stages.artifacts.members import WEIGHTS, is_train, open_weights
+from stages.artifacts.members import WEIGHTS, open_weights
+from stages.artifacts.spaces import leave
 from stages.context import Context, torch_threads
 from stages.flow.ode import CALLS, integrate
 from stages.flow.source import noise
 from stages.params.sample import SampleParams
 from stages.seeds import generator
 from stages.store.refs import Ref
-from stages.store.weights import Weights, WeightsWriter
+from stages.store.weights import WeightsWriter
 
 BATCH = 256
 """Networks carried together, the unit of resumption."""
@@ -39,7 +40,7 @@ def sample(packed: Ref, fitted: Ref, params: SampleParams, ctx: Context) -> dict
             points = integrate(
                 flow.velocity, _noise(flow, params, start, stop).to(ctx.device), params.method, params.steps
             )
-            writer.write(start, complete.rows(_decode(points.cpu(), flow, zoo)))
+            writer.write(start, complete.rows(leave(points.cpu(), flow.space, zoo)))
             ctx.progress(stop / params.networks, f"{stop} of {params.networks} networks")
     writer.finish({"seed": np.arange(params.networks)})
     return {"networks": params.networks, "velocity_calls": params.steps * CALLS[params.method]}
@@ -50,15 +51,3 @@ def _noise(flow: Fitted, params: SampleParams, start: int, stop: int) -> Tensor:
     law = flow.source_law
     draws = [noise(law, flow.dim, generator=generator(params.seed, "sample", i)) for i in range(start, stop)]
     return torch.stack(draws) * flow.source_std
-
-
-def _decode(points: Tensor, flow: Fitted, zoo: Weights) -> Tensor:
-    """Rows of weights from raw rows (as they are) or from codes (mixtures of the training members)."""
-    if flow.codes is None:
-        return points
-    mean, fits = torch.from_numpy(zoo.facts("pca/mean")), is_train(zoo)
-    rows = torch.empty(len(points), zoo.layout.parameters)
-    blocks = ((start, stop, block[fits]) for start, stop, block in zoo.columns())
-    for start, stop, part in flow.codes.decode(points, mean, blocks):
-        rows[:, start:stop] = part
-    return rows

@@ -77,13 +77,14 @@ def aligner_json(aligner: Aligner) -> dict[str, Any]:
 
 def read_aligner(path: Path) -> Aligner:
     """How the members of an alignment store were aligned, to align others alike."""
-    attrs: dict[str, Any] = dict(open_group(path).attrs)
-    return Aligner(Symmetry.from_json(attrs["symmetry"]), **attrs["aligned"])
+    how: Any = open_group(path).attrs["aligned"]
+    return Aligner(read_symmetry(path), **how)
 
 
 def read_symmetry(path: Path) -> Symmetry:
     """The table that an alignment store's permutations belong to."""
-    return read_aligner(path).symmetry
+    groups: Any = open_group(path).attrs["symmetry"]
+    return Symmetry.from_json(groups)
 
 
 def read_reference(path: Path) -> Tensor:

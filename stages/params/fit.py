@@ -48,12 +48,28 @@ class Pca(Params):
     """Divide each coordinate by its standard deviation."""
 
 
+class NeuronTokens(Params):
+    """Every neuron's weights together, each kind standardized; see `stages.flow.tokens`."""
+
+    kind: Literal["tokens"] = "tokens"
+
+
 class Velocity(Params):
     """The paper's network: widths h, h/2, h."""
 
+    kind: Literal["mlp"] = "mlp"
     hidden: int = Field(ge=2)
     time_dim: PositiveInt = 64
     dropout: float = Field(default=0.1, ge=0, lt=1)
+
+
+class TokenVelocity(Params):
+    """Attention over neuron tokens, blind to their order; needs `space: {kind: tokens}`."""
+
+    kind: Literal["tokens"] = "tokens"
+    width: PositiveInt = 128
+    depth: PositiveInt = 4
+    heads: PositiveInt = 4
 
 
 class Source(Params):
@@ -92,8 +108,10 @@ class AdamW(Params):
 class FitParams(Params):
     """How the flow is trained."""
 
-    space: Annotated[Raw | Pca, Field(discriminator="kind")] = Pca()
-    velocity: Velocity
+    space: Annotated[Raw | Pca | NeuronTokens, Field(discriminator="kind")] = Pca()
+    velocity: Annotated[Velocity | TokenVelocity, Field(discriminator="kind")]
+    coupling: Literal["independent", "neurons"] = "independent"
+    """Which noise goes with which member: any, or with its neurons reordered to lie nearest to the member's neurons."""
     source: Source = Source()
     path_noise: NonNegativeFloat = 0.0
     """Standard deviation of the noise added along the path."""
@@ -111,6 +129,15 @@ class FitParams(Params):
     """Anything but fp32 takes effect on CUDA alone."""
     seed: NonNegativeInt = 0
 
+    @model_validator(mode="after")
+    def _tokens_where_needed(self) -> "FitParams":
+        if isinstance(self.space, NeuronTokens):
+            return self
+        for name, value in (("velocity.kind: tokens", self.velocity.kind), ("coupling: neurons", self.coupling)):
+            if value in ("tokens", "neurons"):
+                raise ValueError(f"{name} needs fit.space: {{kind: tokens}}, found {self.space.kind}")
+        return self
+
     @model_validator(mode="before")
     @classmethod
     def _fill_from_preset(cls, values: Any) -> Any:
@@ -122,7 +149,7 @@ class FitParams(Params):
         if preset is not None and preset not in PRESETS:
             raise ValueError(f"preset {preset!r} is not one of {', '.join(PRESETS)}")
         values = _merged(PRESETS[preset], values) if preset else values
-        for name, kind in (("space", "pca"), ("time", "uniform")):
+        for name, kind in (("space", "pca"), ("time", "uniform"), ("velocity", "mlp")):
             if isinstance(values.get(name), dict):
                 values[name] = {"kind": kind, **values[name]}
         return values

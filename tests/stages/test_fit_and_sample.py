@@ -84,9 +84,18 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Ref:
     return packed_from(blob(), tmp_path_factory.mktemp("packed"))
 
 
-@pytest.mark.parametrize("space", [{"kind": "pca", "whiten": True}, {"kind": "raw"}], ids=["codes", "raw"])
-def test_samples_have_the_members_mean_and_spread(packed: Ref, tmp_path: Path, space: dict[str, object]):
-    flow = fitted(packed, tmp_path / "fit", space=space, steps=1200)
+TOKENS = {"space": {"kind": "tokens"}, "velocity": {"kind": "tokens", "width": 32, "depth": 2, "heads": 2}}
+SPACES = {
+    "codes": {"space": {"kind": "pca", "whiten": True}},
+    "raw": {"space": {"kind": "raw"}},
+    "tokens": TOKENS,
+    "matched tokens": {**TOKENS, "coupling": "neurons"},
+}
+
+
+@pytest.mark.parametrize("kind", SPACES)
+def test_samples_have_the_members_mean_and_spread(packed: Ref, tmp_path: Path, kind: str):
+    flow = fitted(packed, tmp_path / "fit", steps=1200, **SPACES[kind])
     rows = sampled(packed, flow, tmp_path / "sample", 400)
     members = blob()[:-HELDOUT]
     assert torch.allclose(rows.mean(0), members.mean(0), atol=0.5)
@@ -130,7 +139,7 @@ def test_the_source_is_as_wide_as_asked(packed: Ref, tmp_path: Path):
 
 
 def test_source_noise_and_times_are_fresh_every_step():
-    data = _Data(torch.zeros(4, 3), torch.zeros(2, 3), 1.0)
+    data = _Data(torch.zeros(4, 3), torch.zeros(2, 3), 1.0, None)
     one, two = _draw(data, params()), _draw(data, params())
     assert not torch.equal(one.velocity, two.velocity)
     assert not torch.equal(one.t, two.t)

@@ -114,8 +114,9 @@ def test_sections_are_frozen_too():
     (CanonicalizeParams, {}, ("reference",), "last"),
     (PackParams, {}, ("compression",), "zip"),
     (FitParams, FIT, ("steps",), 0),
-    (FitParams, FIT, ("velocity", "hidden"), 1),
-    (FitParams, FIT, ("velocity", "dropout"), 1),
+    (FitParams, FIT, ("velocity",), {"hidden": 1}),
+    (FitParams, FIT, ("velocity",), {"hidden": 64, "dropout": 1}),
+    (FitParams, FIT, ("velocity",), {"kind": "tokens", "width": 0}),
     (FitParams, FIT, ("ema",), 1),
     (FitParams, FIT, ("path_noise",), -0.1),
     (SampleParams, {"networks": 5}, ("networks",), 0),
@@ -198,7 +199,7 @@ def test_an_unknown_preset_lists_those_there_are():
 
 def test_wrong_values_beside_a_preset_are_still_wrong():
     assert problem(FitParams, {"preset": "paper_mlp", "step": 7})["loc"] == ("step",)
-    assert problem(FitParams, {"preset": "paper_mlp", "velocity": {"hiden": 7}})["loc"] == ("velocity", "hiden")
+    assert problem(FitParams, {"preset": "paper_mlp", "velocity": {"hiden": 7}})["loc"] == ("velocity", "mlp", "hiden")
 
 
 @pytest.mark.parametrize("name", ["iris", "mnist", "reviews"])
@@ -229,3 +230,11 @@ def test_networks_come_back_from_a_store_s_attributes(network):
     assert network_from(network.model_dump(mode="json")) == network
     with pytest.raises(ValidationError):
         network_from({"kind": "cnn", "widths": [4, 8, 3]})
+
+
+@pytest.mark.parametrize("changes", [{"velocity": {"kind": "tokens"}}, {"coupling": "neurons"}])
+def test_what_is_about_tokens_needs_a_space_of_tokens(changes):
+    with pytest.raises(ValidationError, match=r"needs fit.space: \{kind: tokens\}, found pca"):
+        FitParams.model_validate({**FIT, **changes})
+    params = FitParams.model_validate({**FIT, **changes, "space": {"kind": "tokens"}})
+    assert params.space.kind == "tokens"
