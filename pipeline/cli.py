@@ -87,6 +87,26 @@ def stage(name: Annotated[str, typer.Argument(metavar="STAGE", help=" | ".join(S
 
 
 @app.command()
+def sweep(words: Annotated[list[str], typer.Argument(metavar="CONFIG [KEY=V1,V2...]", help="A configuration or a sweep, e.g. conf/sweeps/mnist_width.yaml, and further axes.")],
+          grid: Annotated[list[str] | None, typer.Option("--grid", metavar="KEY=V1,V2", help="An axis; more may follow it, or further --grid.")] = None,
+          overrides: Set = None, store: Store = None, data_root: Data = None,
+          jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="Stage results made at a time; one per thread by default.")] = None,
+          direct: Annotated[bool, typer.Option("--direct", help="Nothing else: a sweep never needs Prefect.")] = False,
+          debug: Debug = False) -> None:  # fmt: skip
+    """Run the dag for every combination of values, sharing what can be shared; ends with one table and one page."""
+    _main(debug)
+    del direct
+    from pipeline.sweep_command import sweep as run_sweep
+
+    axes = [word for word in words if "=" in word]
+    files = [Path(word) for word in words if "=" not in word]
+    if len(files) != 1:
+        raise UsageError(f"expected one configuration and axes such as fit.seed=0,1, found {' '.join(words)!r}")
+    with _interruptible():
+        run_sweep(files[0], [*(grid or []), *axes], overrides or [], store, data_root, jobs, _console())
+
+
+@app.command()
 def plan(config: File, overrides: Set = None, store: Store = None, data_root: Data = None) -> None:
     """Say per stage whether it would be reused or run, and why."""
     _console().print(plan_table(Runner(_load(config, overrides, store, data_root)).plan()))

@@ -154,7 +154,7 @@ class Runner:
             manifest = publish(work, final, {
                 "format_version": FORMAT_VERSION, "stage": stage, "key": key, "experiment": self.experiment.name,
                 "params": params.fingerprint(), "upstream": {name: up.key for name, up in upstream.items()},
-                "code": sources(stage, params.modules()), "versions": _versions(), "created": now(),
+                "code": sources(stage, params.modules()), "versions": versions(), "created": now(),
                 "seconds": round(time.monotonic() - started, 3), "device": _device_name(self.experiment.device),
                 "threads": self.experiment.threads, "peak_memory_mb": _peak_memory_mb(), "summary": summary,
             })  # fmt: skip
@@ -246,7 +246,8 @@ def _explained(work: Path) -> Iterator[None]:
         ) from error
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Of Python and of what decides about results."""
     return {"python": platform.python_version()} | {name: metadata.version(name) for name in LIBRARIES}
 
 

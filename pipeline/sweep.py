@@ -1,6 +1,6 @@
 """Many points through the same dag: stage by stage, so that what points share is made once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
