@@ -7,16 +7,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-BINS, FILTERS = 60, 8
+BINS, FILTERS, KERNELS = 60, 8, 16
+SMALLEST_IMAGE, SMALLEST_KERNEL = 8, 3
+"""Sides below which there is nothing to see."""
 Stacked = Mapping[str, Tensor]
 """Tensors of several networks by name, each [networks, *shape]."""
 
 
 def pictures(members: Stacked, generated: Stacked, input_shape: tuple[int, ...]) -> dict[str, Any]:
-    """Everything that the report draws of the weights themselves."""
+    """Everything that the report draws of the weights themselves; `input_shape` is one example's, () if unknown."""
     found: dict[str, Any] = {"histograms": histograms(members, generated)}
-    if (side := _side(input_shape)) is not None:
-        found["filters"] = {"side": side, "members": filters(members), "generated": filters(generated)}
+    if (seen := _first_layer(members, input_shape)) is not None:
+        name, side, most = seen
+        found["filters"] = {"side": side, "tensor": name, "members": filters(members[name], most),
+                            "generated": filters(generated[name], most)}  # fmt: skip
     return found
 
 
@@ -33,14 +37,27 @@ def histograms(members: Stacked, generated: Stacked) -> dict[str, dict[str, list
     return found
 
 
-def filters(networks: Stacked) -> list[list[float]]:
-    """Incoming weights of the first network's first few units."""
-    first = next(iter(networks.values()))[0]
-    return first[:FILTERS].flatten(1).tolist()
+def filters(stacked: Tensor, most: int) -> list[list[float]]:
+    """Incoming weights of the first network's first few units, [units, channels x side x side]."""
+    return stacked[0, :most].flatten(1).tolist()
+
+
+def _first_layer(members: Stacked, input_shape: tuple[int, ...]) -> tuple[str, int, int] | None:
+    """The tensor whose units look at the image, the side of what each sees, and how many to show; None if there is none.
+
+    The first convolution with square kernels, else the first dense layer if it takes every pixel.
+    """
+    for name, stacked in members.items():
+        if stacked.ndim == 5 and stacked.shape[-1] == stacked.shape[-2] >= SMALLEST_KERNEL:
+            return name, stacked.shape[-1], KERNELS
+    side, size = _side(input_shape), torch.Size(input_shape).numel()
+    name, first = next(((n, stacked) for n, stacked in members.items() if stacked.ndim == 3), ("", None))
+    return None if side is None or first is None or first.shape[-1] != size else (name, side, FILTERS)
 
 
 def _side(shape: tuple[int, ...]) -> int | None:
-    """The side of a one-channel square image, flattened or not; None for other inputs."""
+    """The side of a square image, of one channel if flattened; None for other inputs."""
     size = torch.Size(shape).numel()
-    side = isqrt(size)
-    return side if side * side == size and side >= 8 else None
+    height, width = shape[1:] if len(shape) == 3 else (isqrt(size), isqrt(size))
+    whole = len(shape) == 3 or height * width == size
+    return width if whole and height == width and width >= SMALLEST_IMAGE else None

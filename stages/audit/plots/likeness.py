@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from stages.audit.drawing import (
     INK,
@@ -55,14 +55,15 @@ def distances(figures: dict[str, Any]) -> Figure | None:
     axes = new_axes(4.6, 3.5, "distance to the nearest member, in τ", "networks, %")
     if edges[0] > 0:
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if edges[-1] < 200 * edges[0] else (1,)))
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-        axes.set_xticks([], minor=True)
+        axes.xaxis.set_minor_locator(NullLocator())
     for name, values in found.items():
         own = look(sets(figures)[name])
         shares = np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0] / len(values)
         style: dict[str, Any] = {"linewidth": 1.4}
         if own.label == "members":
-            style = {"fill": True, "alpha": 0.3, "linewidth": 0}
+            style = {"fill": True, "alpha": 0.4, "linewidth": 0}
         axes.stairs(shares, edges, color=own.colour, label=name, **style)
     axes.set_ylim(bottom=0)
     in_percent(axes)
@@ -98,7 +99,7 @@ def _interval(axes: Axes, row: float, test: dict[str, Any], colour: str, marker:
 
 
 @plot(
-    "Can a classifier tell them from held-out members?",
+    "Told apart by a classifier",
     "Area under the curve (AUC), with its interval, of a classifier that tells each set from held-out members by weights "
     "(circles) or by outputs (squares): at 0.5 it can't, at 1 it always can. On the right, p of an MMD test: small means "
     "different.",

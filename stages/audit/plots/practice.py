@@ -62,8 +62,8 @@ def _stretched(axes: Axes) -> None:
 
 @plot(
     "Ensembles' loss and calibration",
-    "Loss of averaged predictions and, where classes are predicted, how far confidence is from accuracy (expected "
-    "calibration error, ECE): lower is better for both.",
+    "Loss of averaged predictions and, for classes, their expected calibration error (ECE), the gap between how sure and "
+    "how right they are: lower is better for both.",
 )
 def calibration(figures: dict[str, Any]) -> Figure | None:
     """Loss and calibration error of ensembles against size, one above the other."""

@@ -14,6 +14,9 @@ from stages.audit.drawing import (
     plot,
 )
 
+ACROSS = 8
+"""Images in a line."""
+
 
 def _tensors(figures: dict[str, Any], most: int = 8) -> list[str]:
     """Tensors whose histogram can be drawn for members or for generated networks."""
@@ -66,25 +69,26 @@ def _two_colours(values: np.ndarray, most: float) -> np.ndarray:
 
 @plot(
     "First-layer weights as images",
-    "What the first hidden units look at, in a member and in a generated network: weights above zero are orange, below "
-    "zero blue, zero is clear.",
+    "What units of the first layer look at, in a member and in a generated network: weights above zero are orange, below "
+    "zero blue, zero is clear. A generator that has learned draws the same kinds of pattern, not the same patterns.",
     wide=True,
 )
 def filters(figures: dict[str, Any]) -> Figure | None:
-    """Incoming weights of first-layer units as images; colour channels are averaged."""
+    """Incoming weights of first-layer units, or convolutions' kernels, as images; colour channels are averaged."""
     side = dig(figures, "filters", "side")
-    rows = {who: numbers(figures, "filters", who) for who in ("members", "generated")}
-    rows = {who: r for who, r in rows.items() if side and r.ndim == 2 and r.shape[1] and r.shape[1] % side**2 == 0}
-    if not rows:
+    found = {who: numbers(figures, "filters", who) for who in ("members", "generated")}
+    found = {who: r for who, r in found.items() if side and r.ndim == 2 and r.shape[1] and r.shape[1] % side**2 == 0}
+    if not found:
         return None
-    most = max(float(np.nanquantile(np.abs(np.concatenate(list(rows.values()))), 0.99)), 1e-12)
-    figure = Figure(figsize=(5.0, 0.8 * len(rows)), layout="constrained")
-    grid = figure.subplots(len(rows), 8, squeeze=False)
-    for cells, (who, values) in zip(grid, rows.items(), strict=True):
-        cells[0].set_ylabel(who)
+    most = max(float(np.nanquantile(np.abs(np.concatenate(list(found.values()))), 0.99)), 1e-12)
+    lines = [(who, row[i : i + ACROSS]) for who, row in found.items() for i in range(0, len(row), ACROSS)]
+    figure = Figure(figsize=(5.0, 0.75 * len(lines) + 0.1), layout="constrained")
+    grid = figure.subplots(len(lines), ACROSS, squeeze=False)
+    for number, (cells, (who, values)) in enumerate(zip(grid, lines, strict=True)):
         for cell in cells:
-            cell.set(xticks=[], yticks=[])
-            cell.spines[:].set_visible(False)
+            cell.set_axis_off()
+        if number == 0 or lines[number - 1][0] != who:
+            cells[0].set_title(who, loc="left", pad=3)
         for cell, row in zip(cells, values, strict=False):
             image = np.nan_to_num(row).reshape(-1, int(side), int(side)).mean(0)
             cell.imshow(_two_colours(image, most), interpolation="none")

@@ -1,0 +1,133 @@
+"""An evaluation's findings beyond its verdict, one sentence each; empty where they weren't measured."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from stages.audit.words import Score, score_of
+
+MOST_NOTES = 6
+"""Operations named that were left unpermuted."""
+
+
+def highlights(figures: Mapping[str, Any]) -> list[str]:
+    """The sentences to be read where there is room for a few."""
+    told = (gain(figures), told_apart(figures), further_training(figures), averaged(figures), pace(figures))
+    return [sentence for sentence in told if sentence]
+
+
+def gain(figures: Mapping[str, Any]) -> str:
+    """How the generated networks compare with the best baseline at their own distance from the members."""
+    found, score = figures.get("gain_over_baselines") or {}, score_of(figures)
+    at, more, error, rival = (found.get(part) for part in ("at", "gain", "error", "rival"))
+    if at is None:
+        return ""
+    if rival is None or more is None:
+        return f"No baseline gets as far from the members as the generated networks ({at:.2f} τ)."
+    where = f"At {at:.2f} τ from the members"
+    if round(abs(more), 4) == 0:
+        return f"{where} generated networks do as well as the best baseline, {rival}."
+    word = "better" if more > 0 else "worse"
+    return (
+        f"{where} generated networks do {word} than the best baseline, {rival}, by {_points(score, abs(more), error)}."
+    )
+
+
+def _points(score: Score, difference: float, error: float | None) -> str:
+    """A difference of scores, with its standard error."""
+    parts = [difference] if error is None else [difference, error]
+    words = " ± ".join(f"{100 * part:.2f}" if score.percent else f"{part:.4f}" for part in parts)
+    return f"{words} points" if score.percent else words
+
+
+def told_apart(figures: Mapping[str, Any]) -> str:
+    """Whether a classifier tells generated from held-out networks."""
+    tests = _generated(figures).get("two_sample") or {}
+    found = [f"{_auc(tests[what])} by their {name}" for what, name in (("codes", "weights"), ("outputs", "outputs"))
+             if (tests.get(what) or {}).get("auc") is not None]  # fmt: skip
+    if not found:
+        return ""
+    return f"A classifier tells generated from held-out networks with an AUC of {' and '.join(found)}; 0.5 is chance."
+
+
+def _auc(test: Mapping[str, Any]) -> str:
+    low, high = test.get("low"), test.get("high")
+    return f"{test['auc']:.2f}" + ("" if low is None or high is None else f" ({low:.2f} to {high:.2f})")
+
+
+def repeated(figures: Mapping[str, Any]) -> str:
+    """How many generated networks repeat another one."""
+    count, networks = (_generated(figures).get(part) for part in ("duplicates", "networks"))
+    if count is None or networks is None:
+        return ""
+    if count == 0:
+        return "No generated network repeats another."
+    return f"{count:,} of {networks:,} generated networks repeat{'s' if count == 1 else ''} another."
+
+
+def further_training(figures: Mapping[str, Any]) -> str:
+    """What training generated networks further adds, beside what it adds to members."""
+    found, score = figures.get("finetuning") or {}, score_of(figures)
+    curves = {name: (entry or {}).get("mean") or [] for name, entry in (found.get("sets") or {}).items()}
+    ends = {name: (mean[0], mean[-1]) for name in ("generated", "members")
+            if len(mean := curves.get(name, [])) > 1 and None not in (mean[0], mean[-1])}  # fmt: skip
+    if "generated" not in ends or not found.get("steps"):
+        return ""
+    changes = [f"generated networks from {score.say(ends['generated'][0])} to {score.say(ends['generated'][1])}"]
+    if "members" in ends:
+        changes.append(f"members from {score.say(ends['members'][0])} to {score.say(ends['members'][1])}")
+    return f"{found['steps'][-1]:,} steps of further training take {' and '.join(changes)}."
+
+
+def averaged(figures: Mapping[str, Any]) -> str:
+    """What the largest ensembles reach that were measured of both generated networks and members."""
+    score, curves = score_of(figures), {}
+    for name in ("generated", "members"):
+        curve = ((figures.get("sets") or {}).get(name) or {}).get("ensemble_curve") or {}
+        pairs = zip(curve.get("sizes") or [], curve.get("score") or [], strict=False)
+        curves[name] = {size: value for size, value in pairs if value is not None}
+    common = curves["generated"].keys() & curves["members"].keys()
+    if not common or (size := max(common)) == 1:
+        return ""
+    own, trained = (score.say(curves[name][size]) for name in ("generated", "members"))
+    return f"Averaged, {size:,} generated networks reach {own}, as many members {trained}."
+
+
+def pace(figures: Mapping[str, Any]) -> str:
+    """How fast networks are generated."""
+    per_minute = figures.get("networks_per_minute")
+    return "" if per_minute is None else f"{per_minute:,.0f} networks are generated per minute, ready to use."
+
+
+def round_trip(figures: Mapping[str, Any]) -> str:
+    """Whether undoing the relabelling gives back what was trained."""
+    exact = (figures.get("canonicalization") or {}).get("bit_exact")
+    if exact is None:
+        return ""
+    return f"Relabelled and put back, members are {'' if exact else 'not '}what they were, bit for bit."
+
+
+def concentration(figures: Mapping[str, Any]) -> str:
+    """How much a few directions say about the members."""
+    found = (figures.get("canonicalization") or {}).get("spectrum") or {}
+    steep, rank, k = (found.get(part) for part in ("ev0_over_median", "effective_rank", "k"))
+    if steep is None or rank is None or k is None:
+        return ""
+    return f"Their {k:,} principal directions count as {rank:.1f}; the first varies {steep:.3g} times as much as the median one."
+
+
+def unpermuted(figures: Mapping[str, Any]) -> str:
+    """What no relabelling was found for."""
+    notes = (figures.get("alignment") or {}).get("unpermuted")
+    if notes is None:
+        return ""
+    return f"Left as trained: {'; '.join(_few(notes))}." if notes else "No part was left as trained for want of a rule."
+
+
+def _few(notes: list[str]) -> Iterator[str]:
+    yield from notes[:MOST_NOTES]
+    if len(notes) > MOST_NOTES:
+        yield f"and {len(notes) - MOST_NOTES} more"
+
+
+def _generated(figures: Mapping[str, Any]) -> Mapping[str, Any]:
+    return (figures.get("sets") or {}).get("generated") or {}
