@@ -183,8 +183,12 @@ class _Aligner:
         return {
             "groups": len(self.symmetry.groups), "log10_relabellings": round(self.symmetry.log10_size, 1),
             "largest_output_gap": float(torch.cat(gaps).max()), "distance_gain": float(gain),
-            "pairwise_distance": spread.distance, **self._barriers(found, reference),
+            "pairwise_distance": spread.distance, **self._barriers(found, reference), **self._left_alone(),
         }  # fmt: skip
+
+    def _left_alone(self) -> dict[str, list[str]]:
+        """What no permutation was found for, said wherever the stage's summary is shown."""
+        return {"left_unpermuted": list(self.derived.notes)} if self.derived.notes else {}
 
     def _barriers(self, found: Alignment, reference: Tensor) -> dict[str, float]:
         """The loss barrier to the reference of a few training members, as trained and aligned."""

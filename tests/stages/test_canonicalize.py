@@ -285,3 +285,9 @@ def test_members_are_brought_back(run_of, scale):
         back = LAYOUT.flatten(run.alignment.undo(TABLE, i, LAYOUT.unflatten(row)))
         assert torch.equal(back, ROWS[i]) or (scale and torch.allclose(back, ROWS[i], rtol=1e-5))
     assert not torch.equal(run.aligned[1], ROWS[1])
+
+
+def test_what_was_left_unpermuted_is_said(run_of, tmp_path, monkeypatch):
+    assert "left_unpermuted" not in run_of().summary
+    monkeypatch.setattr(module, "derive", lambda *_: Derived(TABLE, ("cumsum: no rule",)))
+    assert Run(tmp_path, ROWS).summary["left_unpermuted"] == ["cumsum: no rule"]
