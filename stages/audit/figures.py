@@ -9,10 +9,13 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from stages.audit import collapse, novelty
+from stages.audit import collapse, novelty, twosample
 from stages.audit.outcome import Outcome
+from stages.audit.quotient import Nearest, Quotient
 
 QUANTILES = {"p10": 0.1, "p50": 0.5, "p90": 0.9}
+SAME = 0.01
+"""Networks closer than this to one another, in tau, are duplicates."""
 
 
 @dataclass(frozen=True)
@@ -21,14 +24,25 @@ class Yardstick:
 
     Without data `outcome` and `bar` are None. An example counts as wrong where a network's error exceeds `tolerance`: 0 for
     classes; for numbers the members' median absolute error, so that a typical member is wrong on half of them.
+    `heldout` are the networks that a perfect generator's could be taken for: their rows, and what they do.
     """
 
-    members: Float[Tensor, "members parameters"]
+    quotient: Quotient
     encode: Callable[[Tensor], Tensor]
-    tau: float
     margins: tuple[float, ...]
     outcome: Outcome | None = None
     bar: float | None = None
+    heldout: tuple[Tensor, Outcome | None] | None = None
+
+    @property
+    def members(self) -> Float[Tensor, "members parameters"]:
+        """The members' rows."""
+        return self.quotient.members
+
+    @cached_property
+    def tau(self) -> float:
+        """The members' own median distance to the nearest other one."""
+        return float(self.quotient.own.distance.median())
 
     @cached_property
     def codes(self) -> Tensor:
@@ -72,15 +86,20 @@ class Subject:
 
     @cached_property
     def ious(self) -> Tensor:
-        """Max IoU of every network's mistakes with a member's."""
+        """IoU of every network's mistakes with each member's."""
         y = self.yardstick
         assert y.outcome is not None
-        return novelty.max_iou(y.mistakes(self.results), y.mistakes(y.outcome), self.themselves)
+        return novelty.ious(y.mistakes(self.results), y.mistakes(y.outcome), self.themselves)
 
     @cached_property
-    def nearest(self) -> tuple[Tensor, Tensor]:
-        """Distance to the nearest member, and which."""
-        return novelty.nearest(self.rows, self.yardstick.members, self.themselves)
+    def nearest(self) -> Nearest:
+        """Distance to the nearest member, however the units are ordered, and which."""
+        return self.yardstick.quotient.nearest(self.rows, self.themselves)
+
+    @cached_property
+    def codes(self) -> Tensor:
+        """Principal coordinates."""
+        return self.yardstick.encode(self.rows)
 
 
 def score(s: Subject) -> dict[str, float]:
@@ -93,9 +112,19 @@ def loss(s: Subject) -> dict[str, float]:
     return summary(s.results.losses)
 
 
+def ece(s: Subject) -> dict[str, float] | None:
+    """Expected calibration error of a classifier."""
+    return summary(s.results.further["ece"]) if "ece" in s.results.further else None
+
+
+def per_class(s: Subject) -> list[float] | None:
+    """Mean accuracy on each class."""
+    return None if s.results.per_class is None else s.results.per_class.mean(0).tolist()
+
+
 def further(s: Subject) -> dict[str, dict[str, float]]:
     """R² and mean absolute error, where numbers are predicted."""
-    return {name: summary(values) for name, values in s.results.further.items()}
+    return {name: summary(values) for name, values in s.results.further.items() if name != "ece"}
 
 
 def with_reference_statistics(s: Subject) -> dict[str, float] | None:
@@ -108,61 +137,121 @@ def ensemble_score(s: Subject) -> float:
     return s.results.ensemble
 
 
+def ensemble_curve(s: Subject) -> dict[str, list[float]] | None:
+    """Score, loss and calibration error of ensembles by their size; means over groups of that many networks."""
+    return s.results.curve if s.results.curve.get("sizes") else None
+
+
 def max_iou(s: Subject) -> dict[str, float]:
     """Overlap of mistakes with the most similar member."""
-    return summary(s.ious)
+    return summary(s.ious.amax(1))
+
+
+def mean_iou(s: Subject) -> dict[str, float]:
+    """Overlap of mistakes with the members, on average."""
+    return summary(s.ious.mean(1))
 
 
 def distance(s: Subject) -> dict[str, float]:
-    """L2 distance to the nearest member in canonical space."""
-    return summary(s.nearest[0])
+    """L2 distance to the nearest member as the rows are, in canonical space."""
+    return summary(novelty.nearest(s.rows, s.yardstick.members, s.themselves)[0])
+
+
+def distance_quotient(s: Subject) -> dict[str, float]:
+    """L2 distance to the nearest member, the network relabelled to fit it."""
+    return summary(s.nearest.distance)
+
+
+def distance_normalised(s: Subject) -> dict[str, float]:
+    """The same with each tensor divided by its standard deviation."""
+    return summary(s.nearest.normalised)
 
 
 def distance_in_tau(s: Subject) -> float:
-    """Median distance in units of tau."""
-    return float(s.nearest[0].median() / s.yardstick.tau)
+    """Median distance, relabelled to fit, in units of tau."""
+    return float(s.nearest.distance.median() / s.yardstick.tau)
+
+
+def wasserstein(s: Subject) -> float:
+    """Wasserstein-1 distance of the nearest-member distances from the members' own, in tau."""
+    return novelty.wasserstein(s.nearest.distance, s.yardstick.quotient.own.distance) / s.yardstick.tau
+
+
+def jensen_shannon(s: Subject) -> float:
+    """Jensen–Shannon distance of the nearest-member distances from the members' own."""
+    return novelty.jensen_shannon(s.nearest.distance, s.yardstick.quotient.own.distance)
 
 
 def nearest_members_hit(s: Subject) -> int:
     """How many different members are the nearest one to some network."""
-    return len(s.nearest[1].unique())
+    return len(s.nearest.member.unique())
 
 
 def novel_and_performant(s: Subject) -> dict[str, float]:
     """N&P@m."""
     y = s.yardstick
     assert y.bar is not None
-    return novelty.novel_and_performant(s.results.scores, s.nearest[0], y.bar, y.tau, y.margins)
+    return novelty.novel_and_performant(s.results.scores, s.nearest.distance, y.bar, y.tau, y.margins)
 
 
 def dispersion(s: Subject) -> float:
     """Spread along the principal directions over the members'."""
-    return collapse.dispersion(s.yardstick.encode(s.rows), s.yardstick.codes)
+    return collapse.dispersion(s.codes, s.yardstick.codes)
+
+
+def dispersion_by_direction(s: Subject) -> list[float] | None:
+    """The same along each of the leading principal directions; baselines' are left out."""
+    if s.role == "baseline":
+        return None
+    return collapse.dispersion_by_direction(s.codes, s.yardstick.codes)[:200].tolist()
+
+
+def duplicates(s: Subject) -> int:
+    """How many networks are an earlier one again."""
+    return collapse.duplicates(novelty.distances(s.rows, s.rows), SAME * s.yardstick.tau)
+
+
+def two_sample(s: Subject) -> dict[str, Any] | None:
+    """Whether generated networks, or members, can be told from held-out members, by codes and by outputs."""
+    held = s.yardstick.heldout
+    if held is None or s.role not in ("members", "generated"):
+        return None
+    codes = s.yardstick.encode(held[0])
+    found = {"codes": twosample.separability(s.codes, codes), "mmd": twosample.mmd(s.codes, codes)}
+    if s.outcome and held[1]:
+        found["outputs"] = twosample.separability(*twosample.leading(s.outcome.sketch, held[1].sketch))
+    return found if found["codes"] else None
 
 
 Figure = Callable[[Subject], Any]
 OF_OUTPUTS: tuple[Figure, ...] = (
-    score, loss, further, with_reference_statistics, ensemble_score, max_iou, novel_and_performant,
+    score, loss, ece, per_class, further, with_reference_statistics, ensemble_score, ensemble_curve, max_iou, mean_iou,
+    novel_and_performant,
 )  # fmt: skip
 """Figures that need test data."""
-OF_WEIGHTS: tuple[Figure, ...] = (distance, distance_in_tau, nearest_members_hit, dispersion)
-"""Figures of the weights alone."""
+OF_WEIGHTS: tuple[Figure, ...] = (
+    distance, distance_quotient, distance_normalised, distance_in_tau, wasserstein, jensen_shannon, nearest_members_hit,
+    dispersion, dispersion_by_direction, duplicates, two_sample,
+)  # fmt: skip
+"""Figures of the weights alone, two samples apart."""
 FIGURES = (*OF_OUTPUTS, *OF_WEIGHTS)
 
 
 def measure(subject: Subject) -> dict[str, Any]:
-    """Every figure of one set, by the name of its function; those that need data are left out without."""
+    """Every figure of one set, by the name of its function; those that it doesn't have, or that need data, are left out."""
     facts = {"role": subject.role, "family": subject.family, "networks": len(subject.rows)}
     wanted = FIGURES if subject.outcome else OF_WEIGHTS
-    return facts | {figure.__name__: figure(subject) for figure in wanted}
+    found = {figure.__name__: figure(subject) for figure in wanted}
+    return facts | {name: value for name, value in found.items() if value is not None}
 
 
 def per_network(subject: Subject) -> dict[str, list[float]]:
     """Each network's own figures."""
-    values = {"distance_in_tau": subject.nearest[0] / subject.yardstick.tau, "nearest_member": subject.nearest[1]}
+    near = subject.nearest
+    values = {"distance_in_tau": near.distance / subject.yardstick.tau, "nearest_member": near.member}
     if subject.outcome:
         o = subject.outcome
-        values |= {"score": o.scores, "loss": o.losses, "max_iou": subject.ious, **o.further}
+        values |= {"score": o.scores, "loss": o.losses, "max_iou": subject.ious.amax(1), **o.further}
     return {name: value.tolist() for name, value in values.items()}
 
 

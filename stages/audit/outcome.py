@@ -1,55 +1,97 @@
 """What a set of networks does on the test data, block by block, so that no set's outputs are held at once."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from stages.audit import performance
+from stages.audit.ensemble import Ensembles
 from stages.ranks import spearman
+
+SKETCHED, LARGEST = 200, 1e4
+"""Test examples whose outputs are kept of every network, for tests of two samples; larger outputs count as this."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Per network its score, its loss, and how far off it is on every example; and the score of all together.
+    """Per network its score, its loss, how far off it is on every example, and its outputs on the first few.
 
-    `errors` are 0 and 1 for classes, absolute errors for numbers. `further` are more figures per network.
+    `errors` are 0 and 1 for classes, absolute errors for numbers. `ensemble` is the score of all together, `curve` of
+    groups by their size. `further` are more figures per network; `per_class` are accuracies, None where there are none.
     """
 
     scores: Float[Tensor, " networks"]
     losses: Float[Tensor, " networks"]
     errors: Shaped[Tensor, "networks examples"]
+    sketch: Float[Tensor, "networks outputs"]
     ensemble: float
-    further: dict[str, Tensor]
+    further: dict[str, Tensor] = field(default_factory=dict)
+    per_class: Float[Tensor, "networks classes"] | None = None
+    curve: dict[str, list[float]] = field(default_factory=dict)
 
 
-def outcome(blocks: Iterable[Tensor], targets: Tensor) -> Outcome:
-    """The outcome of networks whose outputs [networks, examples, ...] come in blocks; what overflowed counts as large."""
-    judge = _numbers if targets.is_floating_point() else _classes
-    parts, votes, networks = [], torch.zeros(()), 0
-    for block in blocks:
-        part, vote = judge(torch.nan_to_num(block), targets)
-        parts.append(part)
-        votes, networks = votes + vote, networks + len(block)
-    together = judge((votes / networks)[None], targets)[0].scores
-    further = {name: torch.cat([p.further[name] for p in parts]) for name in parts[0].further}
-    stacked = [torch.cat([getattr(p, name) for p in parts]) for name in ("scores", "losses", "errors")]
-    return Outcome(*stacked, ensemble=float(together), further=further)
+Figures = dict[str, Tensor]
 
 
-def _classes(logits: Tensor, targets: Tensor) -> tuple[Outcome, Tensor]:
-    """Of classifiers, and the sum of their predicted probabilities."""
+def outcome(blocks: Iterable[Tensor], targets: Tensor, sizes: Sequence[int] = ()) -> Outcome:
+    """The outcome of networks whose outputs [networks, examples, ...] come in blocks; what overflowed counts as large.
+
+    `sizes` are those of the ensembles to be judged.
+    """
+    numbers = targets.is_floating_point()
+    judge, votes = (_numbers, _as_it_is) if numbers else (_classes, _probabilities)
+    groups, parts, total = Ensembles(sizes, partial(_together, targets=targets)), [], torch.zeros(())
+    for block in map(torch.nan_to_num, blocks):
+        parts.append(judge(block, targets) | {"sketch": block[:, :SKETCHED].flatten(1).clamp(-LARGEST, LARGEST)})
+        vote = votes(block)
+        groups.add(vote)
+        total = total + vote.sum(0)
+    found = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    own = {name: found.pop(name) for name in ("scores", "losses", "errors", "sketch")}
+    together = _together(total / len(own["scores"]), targets)["score"]
+    classes = found.pop("per_class", None)
+    return Outcome(**own, ensemble=together, further=found, per_class=classes, curve=groups.curve())
+
+
+def _classes(logits: Tensor, targets: Tensor) -> Figures:
     wrong = performance.wrong(logits, targets)
-    loss = performance.negative_log_likelihood(logits, targets)
-    return Outcome(performance.accuracy(wrong), loss, wrong, 0.0, {}), logits.softmax(-1).sum(0)
+    return {
+        "scores": performance.accuracy(wrong),
+        "losses": performance.negative_log_likelihood(logits, targets),
+        "errors": wrong,
+        "ece": performance.calibration_error(logits, wrong),
+        "per_class": performance.per_class(wrong, targets, logits.shape[-1]),
+    }
 
 
-def _numbers(predictions: Tensor, targets: Tensor) -> tuple[Outcome, Tensor]:
-    """Of regressors, and the sum of their predictions."""
+def _numbers(predictions: Tensor, targets: Tensor) -> Figures:
     errors = (predictions - targets).abs()
     squares = errors.double().square().mean(1)
-    r2 = 1 - squares / targets.double().var(correction=0)
-    scores = spearman(predictions, targets)
-    return Outcome(scores, squares, errors, 0.0, {"r2": r2, "mae": errors.double().mean(1)}), predictions.sum(0)
+    return {
+        "scores": spearman(predictions, targets),
+        "losses": squares,
+        "errors": errors,
+        "r2": 1 - squares / targets.double().var(correction=0),
+        "mae": errors.double().mean(1),
+    }
+
+
+def _together(vote: Tensor, targets: Tensor) -> dict[str, float]:
+    """Of one ensemble, from its mean vote [examples, ...]."""
+    if targets.is_floating_point():
+        found = _numbers(vote[None], targets)
+        return {"score": float(found["scores"]), "loss": float(found["losses"])}
+    found = _classes(vote.clamp_min(1e-30).log()[None], targets)
+    return {"score": float(found["scores"]), "loss": float(found["losses"]), "ece": float(found["ece"])}
+
+
+def _probabilities(logits: Tensor) -> Tensor:
+    return logits.softmax(-1)
+
+
+def _as_it_is(predictions: Tensor) -> Tensor:
+    return predictions

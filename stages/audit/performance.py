@@ -1,23 +1,46 @@
 """How well networks do: one small function per figure, over all networks at once."""
 
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 Logits = Float[Tensor, "networks examples classes"]
 Targets = Int[Tensor, " examples"]
+Mistakes = Bool[Tensor, "networks examples"]
+BINS = 15
+"""Bins of equal width for the calibration error, as is usual."""
 
 
-def wrong(logits: Logits, targets: Targets) -> Bool[Tensor, "networks examples"]:
+def wrong(logits: Logits, targets: Targets) -> Mistakes:
     """Which predictions are wrong."""
     return logits.argmax(-1) != targets
 
 
-def accuracy(mistakes: Bool[Tensor, "networks examples"]) -> Float[Tensor, " networks"]:
+def accuracy(mistakes: Mistakes) -> Float[Tensor, " networks"]:
     """Share of right predictions."""
     return 1 - mistakes.double().mean(1)
+
+
+def per_class(mistakes: Mistakes, targets: Targets, classes: int) -> Float[Tensor, "networks classes"]:
+    """Share of right predictions among the examples of each class; nan for a class that no example has."""
+    of_class = torch.nn.functional.one_hot(targets, classes).double()
+    return (~mistakes).double() @ of_class / of_class.sum(0)
 
 
 def negative_log_likelihood(logits: Logits, targets: Targets) -> Float[Tensor, " networks"]:
     """Mean cross-entropy in nats."""
     chosen = targets.expand(len(logits), -1).unsqueeze(-1)
     return -logits.double().log_softmax(-1).gather(-1, chosen).squeeze(-1).mean(1)
+
+
+def calibration_error(logits: Logits, mistakes: Mistakes, bins: int = BINS) -> Float[Tensor, " networks"]:
+    """Expected calibration error: the mean gap between confidence and accuracy, over bins of confidence.
+
+    Bins of equal width, weighted by the examples in them; confidence is the largest probability. Source: Guo et al.,
+    arXiv 1706.04599, equation 3.
+    """
+    confidence = logits.softmax(-1).amax(-1).double()
+    bin_of = (confidence * bins).ceil().long().clamp(1, bins) - 1
+    gaps = torch.zeros(len(logits), bins, dtype=torch.float64)
+    gaps.scatter_add_(1, bin_of, confidence - (~mistakes).double())
+    return gaps.abs().sum(1) / logits.shape[1]

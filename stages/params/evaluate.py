@@ -10,14 +10,22 @@ class EvaluateParams(Params):
 
     bar_quantile: float = Field(default=0.05, ge=0, le=1)
     """Accuracy that counts as performant: this quantile of the members' test accuracies."""
-    margins: tuple[NonNegativeFloat, ...] = (0.25, 0.5, 1.0, 2.0)
+    margins: tuple[NonNegativeFloat, ...] = (0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
     """Distances, in units of tau, beyond which a network counts as novel."""
+    near: NonNegativeInt = 5
+    """Nearest members that a network is aligned to, one by one, to find its distance; 0: none, as the rows are."""
     baseline: PositiveInt = 100
     """Networks per baseline."""
-    noise: tuple[PositiveFloat, ...] = (0.02, 0.05, 0.1, 0.2, 0.5)
+    noise: tuple[PositiveFloat, ...] = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5)
     """Noise baselines: standard deviations relative to each tensor's own spread."""
-    interpolation: tuple[PositiveFloat, ...] = (0.1, 0.3, 0.5)
+    interpolation: tuple[PositiveFloat, ...] = (0.1, 0.2, 0.3, 0.5)
     """Pair baselines: the share of the second member."""
-    soup: tuple[PositiveInt, ...] = (2, 4, 16)
+    soup: tuple[PositiveInt, ...] = (2, 4, 8, 16)
     """Soup baselines: how many aligned members are averaged; sizes beyond the zoo are left out."""
+    ensembles: tuple[PositiveInt, ...] = (1, 2, 5, 10, 20, 50, 100, 200)
+    """Ensembles of members, held-out members and generated networks: how many networks; beyond the set they are left out."""
+    round_trip: tuple[PositiveInt, ...] = (1, 2, 5, 10, 20, 50, 100, 200, 500)
+    """Principal components that held-out members are rebuilt from, raw and aligned; beyond the zoo's they are left out."""
+    probed: NonNegativeInt = 8
+    """Members whose scores before and after canonicalizing are compared."""
     seed: NonNegativeInt = 0

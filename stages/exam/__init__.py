@@ -1,0 +1,1 @@
+"""What evaluate measures: the sets of networks, and what they are measured with."""

@@ -1,0 +1,113 @@
+"""The artifacts under evaluation, and what networks drawn from them are measured with."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from stages.artifacts.alignment import ALIGNMENT, read_aligner, read_alignment, read_reference
+from stages.artifacts.complete import Completion, completion
+from stages.artifacts.members import is_train
+from stages.audit.figures import Yardstick
+from stages.audit.outcome import Outcome, outcome
+from stages.audit.quotient import Quotient
+from stages.context import Context
+from stages.datasets import Test
+from stages.flow.codes import Codes, principal_codes
+from stages.nets.stacked import outputs
+from stages.params.batchnorm import BatchNorm
+from stages.params.evaluate import EvaluateParams
+from stages.store.weights import Weights
+
+BLOCK = 64
+"""Networks whose outputs are held at once."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """Packed members and sampled networks, the folder of their alignment, and the test data (None: there are none)."""
+
+    packed: Weights
+    sampled: Weights
+    canonical: Path
+    test: Test | None
+    params: EvaluateParams
+    ctx: Context
+
+    @cached_property
+    def completion(self) -> Completion:
+        """As the generated networks were completed, so are all others."""
+        how = self.sampled.attrs.get("batchnorm") or {}
+        return completion(self.packed, BatchNorm.model_validate(how), self.ctx)
+
+    @cached_property
+    def members(self) -> Tensor:
+        """Rows of the members that the flow learned from."""
+        return self.packed.rows()[is_train(self.packed)]
+
+    @cached_property
+    def heldout(self) -> Tensor:
+        """Rows of those that it never saw."""
+        return self.packed.rows()[~is_train(self.packed)]
+
+    @cached_property
+    def generated(self) -> Tensor:
+        """The parameters that were drawn; what completes the sampled rows comes after them."""
+        return self.sampled.rows()[:, : self.packed.layout.parameters]
+
+    @cached_property
+    def mean(self) -> Tensor:
+        """The members' mean."""
+        return torch.from_numpy(self.packed.facts("pca/mean"))
+
+    @cached_property
+    def codes(self) -> Codes:
+        """The members' principal components."""
+        fits = is_train(self.packed)
+        return principal_codes(torch.from_numpy(self.packed.facts("pca/gram"))[fits][:, fits], None, whiten=True)
+
+    def encode(self, rows: Tensor) -> Tensor:
+        """Whitened principal coordinates of rows."""
+        return self.codes.encode((rows - self.mean) @ (self.members - self.mean).T)
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """The rows with these coordinates."""
+        return self.mean + self.codes.mixture(codes).float() @ (self.members - self.mean)
+
+    @cached_property
+    def spread(self) -> Tensor:
+        """The standard deviation of each tensor's values, for every parameter in it."""
+        stds = torch.from_numpy(self.packed.facts("layout/std")).float()
+        return stds.repeat_interleave(torch.tensor([slot.size for slot in self.packed.layout.slots]))
+
+    def outcome(self, rows: Tensor, buffers: Callable[[Tensor], Mapping[str, Tensor]] | None = None,
+                sizes: Sequence[int] = ()) -> Outcome | None:  # fmt: skip
+        """What networks do on the test data, with statistics of their own or the `buffers` given; None without data."""
+        if self.test is None or not len(rows):
+            return None
+        return outcome(self._outputs(rows, buffers or self.completion.measured, self.test), self.test.targets, sizes)
+
+    def _outputs(self, rows: Tensor, buffers: Callable[[Tensor], Mapping[str, Tensor]], test: Test) -> Iterator[Tensor]:
+        device, module, layout = self.ctx.device, self.completion.module, self.packed.layout
+        inputs = test.inputs.to(device)
+        for block in rows.split(BLOCK):
+            moved = {name: tensor.to(device) for name, tensor in buffers(block).items()}
+            yield outputs(module, layout, block.to(device), inputs, moved).cpu()
+
+    @cached_property
+    def yardstick(self) -> Yardstick:
+        """The members' own figures set the bars: a low quantile of their scores, and tau."""
+        done = self.outcome(self.members, sizes=self.params.ensembles)
+        bar = float(torch.quantile(done.scores, self.params.bar_quantile)) if done else None
+        heldout = (self.heldout, self.outcome(self.heldout, sizes=self.params.ensembles))
+        return Yardstick(self.quotient, self.encode, self.params.margins, done, bar, heldout)
+
+    @cached_property
+    def quotient(self) -> Quotient:
+        """Distances to members, by the zoo's own way of aligning."""
+        path, drawn = self.canonical / ALIGNMENT, self.packed.layout
+        reference, scaled = read_reference(path)[: drawn.parameters], bool(read_alignment(path).scales)
+        return Quotient(self.members, drawn, read_aligner(path), reference, self.spread, self.params.near, scaled)

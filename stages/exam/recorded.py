@@ -1,0 +1,70 @@
+"""What other stages recorded, for the report."""
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+
+from stages.artifacts.alignment import ALIGNMENT
+from stages.artifacts.fitted import CURVES
+from stages.context import Context
+from stages.errors import NotComplete
+from stages.params.evaluate import EvaluateParams
+from stages.store.arrays import open_group, read
+from stages.store.artifact import Manifest, now, read_manifest
+from stages.store.refs import Ref
+
+
+def manifest_of(path: Path) -> Manifest | None:
+    """The artifact's manifest; None of a stage called by hand, outside any store."""
+    try:
+        return read_manifest(path)
+    except NotComplete:
+        return None
+
+
+def curves(fitted: Path) -> dict[str, list[float]]:
+    """The columns of fit's table."""
+    with (fitted / CURVES).open(newline="") as file:
+        header, *lines = csv.reader(file)
+    return {name: [float(line[i]) for line in lines] for i, name in enumerate(header)}
+
+
+def gains(canonical: Path) -> dict[str, Any]:
+    """Each member's distance to the reference before and after it was aligned, and what no relabelling was found for."""
+    group = open_group(canonical / ALIGNMENT)
+    values = {name: read(group, name) for name in ("distance_before", "distance_after", "output_gap")}
+    kept = {name: values[name].tolist() for name in ("distance_before", "distance_after")}
+    left = cast("list[str]", dict(group.attrs).get("unpermuted", []))
+    return kept | {"largest_output_gap": float(values["output_gap"].max()), "unpermuted": left}
+
+
+def barrier(canonical: Path) -> dict[str, float]:
+    """The loss barrier that canonicalize measured, if it did."""
+    manifest = manifest_of(canonical)
+    summary = manifest.summary if manifest else {}
+    return {name: summary[name] for name in ("barrier_before", "barrier_after") if name in summary}
+
+
+def networks_per_minute(sampled: Path, networks: int) -> dict[str, float]:
+    """How fast complete networks were drawn. A clock's figure: for people, never part of what is compared."""
+    manifest = manifest_of(sampled)
+    return {"networks_per_minute": 60 * networks / max(manifest.seconds, 1e-3)} if manifest else {}
+
+
+def about(refs: Mapping[str, Ref], params: EvaluateParams, ctx: Context) -> dict[str, Any]:
+    """What was run: lineage, configuration, hardware; facts with clock times, so not part of the figures."""
+    lineage, config, found = [], {}, {}
+    for stage, ref in refs.items():
+        manifest = manifest_of(ref.path)
+        if manifest is None:
+            continue
+        config[stage] = manifest.params
+        lineage.append({"stage": stage, "key": ref.key, "seconds": manifest.seconds, "summary": manifest.summary})
+        found |= {"experiment": manifest.experiment, "versions": manifest.versions,
+                  "hardware": {"device": manifest.device, "threads": manifest.threads}}  # fmt: skip
+    config["evaluate"] = params.model_dump(mode="json")
+    return {"experiment": ctx.out.stem, "created": now(), "lineage": lineage, **found,
+            "config": yaml.safe_dump(config, sort_keys=False)}  # fmt: skip

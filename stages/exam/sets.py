@@ -1,0 +1,88 @@
+"""The sets of networks that are measured: members, held-out members, generated ones, and what needs no generator."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from stages.artifacts.alignment import ALIGNMENT, read_aligner, read_reference
+from stages.artifacts.members import UNKNOWN, is_train, network_of
+from stages.audit import baselines
+from stages.audit.figures import Subject
+from stages.exam.material import Material
+from stages.nets.initialise import initialise
+from stages.nets.normalisation import normalisers
+from stages.seeds import generator
+
+
+class Set(NamedTuple):
+    """One set of networks to be measured, its rows made when they are needed."""
+
+    name: str
+    role: str
+    family: str | None
+    rows: Callable[[], Tensor]
+
+
+def sets(material: Material) -> list[Set]:
+    """Everything that is measured, in the order of the report."""
+    return [
+        Set("members", "members", None, lambda: material.members),
+        Set("held-out", "held-out", None, lambda: material.heldout),
+        Set("generated", "generated", None, lambda: material.generated),
+        *_drawn(material),
+        Set("retrieval", "baseline", "retrieval", lambda: baselines.retrieval(material.generated, material.members)),
+        Set("fresh", "baseline", "fresh", lambda: fresh(material, material.params.baseline)),
+    ]
+
+
+def subject(material: Material, one: Set) -> Subject:
+    """A set with what it does; members and generated networks also with the reference's running statistics."""
+    rows, y, copied = one.rows(), material.yardstick, None
+    if normalisers(material.completion.module) and one.role in ("members", "generated"):
+        copied = material.outcome(rows, material.completion.copied)
+    if one.role == "members":
+        done = y.outcome
+    elif one.role == "held-out" and y.heldout:
+        done = y.heldout[1]
+    else:
+        done = material.outcome(rows, sizes=material.params.ensembles if one.role == "generated" else ())
+    return Subject(one.role, one.family, rows, done, y, copied)
+
+
+def _drawn(material: Material) -> Iterator[Set]:
+    """What anybody can do with the members and no generator."""
+    p, members = material.params, material.members
+    for level in p.noise:
+        yield _baseline(material, "noise", f"{level:g}", partial(baselines.noise, members, material.spread, level))
+    for share in p.interpolation:
+        yield _baseline(material, "interpolation", f"{share:g}", partial(baselines.interpolation, members, share))
+    for size in (k for k in p.soup if k <= len(members)):
+        yield _baseline(material, "soup", f"{size}", partial(baselines.soup, members, size))
+    yield _baseline(
+        material, "gaussian", "null", partial(baselines.gaussian, material.encode(members), material.decode)
+    )
+
+
+def _baseline(material: Material, family: str, level: str, rows: Callable[[int, torch.Generator], Tensor]) -> Set:
+    """A baseline that is drawn, from a generator of its own."""
+    name = f"{family} {level}"
+    draw = generator(material.params.seed, "baseline", name)
+    return Set(name, "baseline", family, partial(rows, material.params.baseline, draw))
+
+
+def fresh(material: Material, count: int) -> Tensor:
+    """Networks with initial weights such as the members began with, aligned to the zoo's reference as they were."""
+    packed, layout, rows = material.packed, material.completion.layout, []
+    kinds = [str(kind) for kind in packed.facts("initialisation")[is_train(packed).numpy()]]
+    path, names = material.canonical / ALIGNMENT, [slot.name for slot in packed.layout.slots]
+    aligner, target = read_aligner(path), layout.unflatten(read_reference(path))
+    for i in range(count):
+        kind: Any = kinds[i % len(kinds)]
+        draw = generator(material.params.seed, "fresh", i)
+        state = initialise(network_of(packed), "torch" if kind == UNKNOWN else kind, draw)
+        element = aligner.element(target, state, names, generator(material.params.seed, "fresh order", i))
+        rows.append(layout.flatten(aligner.symmetry.act(element, state))[: packed.layout.parameters])
+    return torch.stack(rows)
