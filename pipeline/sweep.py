@@ -85,7 +85,9 @@ def _note(done: "Future[Ref]", stage: str, key: str, results: Results) -> None:
     error = done.exception()
     if isinstance(error, BrokenProcessPool):
         raise error
-    if error is None:
+    if error is None and done.result().key != key:
+        results.failed[key] = f"{stage}: its code was edited while the sweep ran; run the same command again"
+    elif error is None:
         results.refs[key] = done.result()
         results.computed.add(key)
     elif isinstance(error, DwfError):

@@ -24,7 +24,7 @@ from stages.audit.drawing import (
     plot,
     rule,
 )
-from stages.audit.swept import columns, said
+from stages.audit.swept import Measure, columns, said
 from stages.audit.words import score_of
 
 COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, GREY, INK)
@@ -52,11 +52,16 @@ def write_page(path: Path, sweep: Mapping[str, Any], about: Mapping[str, Any]) -
         several=any(row["runs"] > 1 for row in sweep["rows"]),
         headings=[heading for heading, _ in headed],
         meanings=[(heading, measure.meaning) for heading, measure in headed],
-        table=[(row, [measure.cell(row["figures"]) for _, measure in headed]) for row in sweep["rows"]],
+        table=[(row, _cells(row, [measure for _, measure in headed])) for row in sweep["rows"]],
         plots=[(each, svg) for each in PLOTS if (svg := each(dict(sweep)))],
         failed=[point for point in sweep["points"] if point["failed"]],
     )
     path.write_text(page, encoding="utf-8")
+
+
+def _cells(row: Row, measures: Sequence[Measure]) -> list[str]:
+    """The figure of merit with its spread, the others' means: more doesn't fit a page, and sweep.json has it."""
+    return [m.cell(row["figures"]) if m.name == "score" else m.mean(row["figures"]) for m in measures]
 
 
 @plot(
