@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from pipeline.runner import Planned
+from stages.audit.sentences import highlights
 from stages.audit.words import table_rows
 from stages.store.artifact import read_manifest
 from stages.store.refs import Ref
@@ -90,8 +91,8 @@ def results_table(figures: dict[str, Any]) -> Table:
 
 
 def show_results(console: Console, report: Path) -> None:
-    """The table, the verdict and where the report is."""
+    """The table, the verdict, what there is to say beyond it, and where the report is."""
     figures = json.loads((report / "figures.json").read_text())
     console.print(results_table(figures))
-    console.print(f"\n{figures['verdict']['text']}")
+    console.print("\n".join(["", figures["verdict"]["text"], *highlights(figures)]), highlight=False, markup=False)
     console.print(f"Report: {report / 'report.html'}", soft_wrap=True)

@@ -5,7 +5,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -20,6 +20,7 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 
+from stages.audit.sentences import highlights
 from stages.audit.words import table_rows
 from stages.store.refs import Ref
 
@@ -81,11 +82,17 @@ def show_figures(report: Ref) -> None:
     if not file.is_file():
         return
     figures = json.loads(file.read_text())
-    verdict = figures["verdict"]["text"]
-    text = "\n\n".join([verdict, f"Report: `{report.path / 'report.html'}`", *_pictures(report.path)])
+    rows, verdict = cast("list[list[Any]]", table_rows(figures)), figures["verdict"]["text"]
     with _optional():
-        create_table_artifact(cast("list[list[Any]]", table_rows(figures)), "dwf-figures", verdict)
-        create_markdown_artifact(text, "dwf-report", "What came out, and where the report is")
+        create_table_artifact(rows, "dwf-figures", verdict)
+        create_markdown_artifact(findings(figures, report.path), "dwf-report", "What came out, and where the report is")
+
+
+def findings(figures: Mapping[str, Any], folder: Path) -> str:
+    """The verdict, what there is to say beyond it, where the report is, and small pictures beside it, as Markdown."""
+    further = "\n".join(f"- {sentence}" for sentence in highlights(figures))
+    parts = [figures["verdict"]["text"], further, f"Report: `{folder / 'report.html'}`", *_pictures(folder)]
+    return "\n\n".join(part for part in parts if part)
 
 
 def _pictures(folder: Path) -> Iterator[str]:

@@ -113,13 +113,13 @@ LIKENESS = (
         lambda e: _quantiles(e, "distance_normalised"),
     ),
     Column(
-        "Wasserstein",
-        "distance of the nearest-member distances' distribution from the members' own; 0 is equal",
+        "Wasserstein, τ",
+        "how far nearest-member distances are distributed from the members' own, in τ; 0 is equal",
         lambda e: number(e.get("wasserstein"), 3),
     ),
     Column(
         "Jensen–Shannon",
-        "the same as overlap: 0 is equal, the largest value is no overlap",
+        "the same by overlap: 0 is equal, 1 is no overlap",
         lambda e: number(e.get("jensen_shannon"), 3),
     ),
     Column(
@@ -127,6 +127,6 @@ LIKENESS = (
         "along the members' principal directions, over the members'",
         lambda e: number(e.get("dispersion"), 3),
     ),
-    Column("Duplicates", "networks that repeat another one of the set", lambda e: number(e.get("duplicates"), 0)),
+    Column("Duplicates", "networks that repeat an earlier one of the set", lambda e: number(e.get("duplicates"), 0)),
 )
 """What is asked of a set as a distribution."""

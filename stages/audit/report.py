@@ -14,7 +14,12 @@ from stages.audit.plots import SECTIONS
 from stages.audit.tables import Table, likeness_table, relabelling_table, sets_table
 from stages.audit.words import score_of
 
-QUESTIONS = {"accurate": "Accurate", "new": "New", "better_than_baselines": "Better than the baselines"}
+QUESTIONS = {
+    "accurate": "Accurate",
+    "new": "New",
+    "better_than_baselines": "Better than the baselines",
+    "indistinguishable": "Indistinguishable from held-out members",
+}
 Sentence = Callable[[dict[str, Any]], str]
 Tabulated = Callable[[dict[str, Any]], Table | None]
 LEADS: dict[str, tuple[Sentence, ...]] = {
@@ -89,7 +94,7 @@ def _network(network: dict[str, Any]) -> str:
 
 
 def _badges(figures: dict[str, Any]) -> list[dict[str, str]]:
-    """The three questions with an answer each; null is its own answer."""
+    """The questions with an answer each; null is its own answer."""
     answers = {True: "yes", False: "no", None: "not measured"}
     return [{"question": q, "answer": answers[dig(figures, "verdict", key)]} for key, q in QUESTIONS.items()]
 

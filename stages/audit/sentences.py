@@ -10,8 +10,8 @@ MOST_NOTES = 6
 
 
 def highlights(figures: Mapping[str, Any]) -> list[str]:
-    """The sentences to be read where there is room for a few."""
-    told = (gain(figures), told_apart(figures), further_training(figures), averaged(figures), pace(figures))
+    """What the verdict doesn't say yet, where there is room for a few sentences."""
+    told = (gain(figures), repeated(figures), averaged(figures), further_training(figures), pace(figures))
     return [sentence for sentence in told if sentence]
 
 
@@ -61,21 +61,12 @@ def repeated(figures: Mapping[str, Any]) -> str:
         return ""
     if count == 0:
         return "No generated network repeats another."
-    return f"{count:,} of {networks:,} generated networks repeat{'s' if count == 1 else ''} another."
+    return f"{count:,} of {networks:,} generated networks repeat{'s' if count == 1 else ''} an earlier one."
 
 
 def further_training(figures: Mapping[str, Any]) -> str:
-    """What training generated networks further adds, beside what it adds to members."""
-    found, score = figures.get("finetuning") or {}, score_of(figures)
-    curves = {name: (entry or {}).get("mean") or [] for name, entry in (found.get("sets") or {}).items()}
-    ends = {name: (mean[0], mean[-1]) for name in ("generated", "members")
-            if len(mean := curves.get(name, [])) > 1 and None not in (mean[0], mean[-1])}  # fmt: skip
-    if "generated" not in ends or not found.get("steps"):
-        return ""
-    changes = [f"generated networks from {score.say(ends['generated'][0])} to {score.say(ends['generated'][1])}"]
-    if "members" in ends:
-        changes.append(f"members from {score.say(ends['members'][0])} to {score.say(ends['members'][1])}")
-    return f"{found['steps'][-1]:,} steps of further training take {' and '.join(changes)}."
+    """Whether generated networks need to be trained further."""
+    return (figures.get("finetuning") or {}).get("text") or ""
 
 
 def averaged(figures: Mapping[str, Any]) -> str:

@@ -115,11 +115,37 @@ OF_SETS = {
         ({"bar", "tau", "verdict", "network"}, set()),
     ],
 )
-def test_what_is_absent_is_left_out(absent, left_out, tmp_path):
+def test_what_is_absent_is_not_drawn(absent, left_out):
     figures = {key: value for key, value in made_up(5).items() if key not in absent}
-    write_report(tmp_path / "report.html", figures, ABOUT)
+    assert {plot.name for plot in PLOTS if plot.draw(figures) is None} == left_out
+
+
+def test_headings_without_anything_below_are_left_out(tmp_path):
+    write_report(tmp_path / "report.html", {"frontier": made_up(5)["frontier"], "networks_per_minute": 7}, ABOUT)
     page = (tmp_path / "report.html").read_text("utf-8")
-    assert {plot.name for plot in PLOTS if f'<figure id="{plot.name}"' not in page} == left_out
+    assert re.findall("<h2>(.*?)</h2>", page) == ["In use", "What was run"]
+
+
+def test_findings_are_told_in_their_sections(page):
+    sections = re.split("<h2>", page)
+    told = {section.split("</h2>")[0]: section for section in sections[1:]}
+    assert "worse than the best baseline, noise, by 0.12 points" in told["How good and how new"]
+    assert "2 of 100 generated networks repeat an earlier one" in told["Like trained networks, as a set"]
+    assert "1,234 networks are generated per minute" in told["In use"]
+    assert "aten.sort: no rule for this operation" in told["The members and their relabelling"]
+
+
+def test_relabelling_is_tabulated_before_after_and_undone(page):
+    table = re.search(r'aria-label="Members relabelled".*?</table>', page, flags=re.DOTALL)
+    assert table
+    cells = [re.findall(r"<td>(.*?)</td>", row) for row in re.findall(r"<tr>.*?</tr>", table[0])]
+    assert ["96.31", "96.31", "96.30"] in cells
+    assert ["1.830", "0.410", "–"] in cells
+
+
+def test_stages_report_in_words(page):
+    assert "2 groups of units that can be relabelled, in 10^71 ways, relabelled 9.1 % nearer to the reference" in page
+    assert "distance gain" not in page
 
 
 def _nulls(value: Any) -> Any:
@@ -182,8 +208,15 @@ def test_columns_that_nothing_was_measured_for_are_left_out(page, tmp_path):
     assert "51.23 ± 10.00" in told
 
 
+def test_what_cannot_be_told_apart_is_a_badge_of_its_own(tmp_path):
+    figures = made_up(5)
+    figures["verdict"]["indistinguishable"] = True
+    write_report(tmp_path / "report.html", figures, ABOUT)
+    assert "Indistinguishable from held-out members: <b>yes</b>" in (tmp_path / "report.html").read_text("utf-8")
+
+
 def test_without_data_the_page_says_so_and_keeps_the_weights(tmp_path):
-    figures = made_up(5) | {"score": None, "bar": None, "test_examples": None}
+    figures: dict[str, Any] = made_up(5) | {"score": None, "bar": None, "test_examples": None}
     kept = ("role", "family", "networks", "distance", "distance_in_tau", "nearest_members_hit", "dispersion")
     figures["sets"] = {name: {k: entry[k] for k in kept} for name, entry in figures["sets"].items()}
     write_report(tmp_path / "report.html", figures, ABOUT)

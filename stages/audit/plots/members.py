@@ -66,9 +66,9 @@ def alignment(figures: dict[str, Any]) -> Figure | None:
 
 
 @plot(
-    "Members from few directions",
-    "Mean test score of members rebuilt from their first k principal directions, as trained and relabelled: the earlier "
-    "it reaches the members' own, the fewer numbers a flow on codes has to learn.",
+    "Rebuilt from few directions",
+    "Mean test score of held-out members rebuilt from the members' first k principal directions, as trained and "
+    "relabelled: what stays below their own score is lost to any flow on so many codes.",
 )
 def round_trip(figures: dict[str, Any]) -> Figure | None:
     """Score of members after a round trip through k principal codes, raw and aligned."""
@@ -81,7 +81,7 @@ def round_trip(figures: dict[str, Any]) -> Figure | None:
     if not axes.lines:
         return None
     values = np.concatenate([np.asarray(line.get_ydata(), dtype=float) for line in axes.lines])
-    own = dig(figures, "sets", "members", "score", "mean")
+    own = dig(figures, "sets", "held-out", "score", "mean")
     stretch_score(axes, float(values.min()), max(float(values.max()), own or 0.0))
-    rule(axes, own, "members", across=True)
+    rule(axes, own, "as they are", across=True)
     return finished(axes)
