@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +17,20 @@ from stages.audit.report import write_report
 from stages.audit.verdict import verdict
 from stages.audit.words import score_of
 from stages.context import Context, torch_threads
-from stages.datasets import Test, load_test
+from stages.datasets import Test, Train, load_fitting, load_test
 from stages.exam.canonical import canonicalization
 from stages.exam.material import Material
 from stages.exam.recorded import about, curves, gains, networks_per_minute
 from stages.exam.sets import Set, sets, subject
 from stages.flow.codes import effective_rank
-from stages.params.dataset import dataset_from
+from stages.params.dataset import Dataset, dataset_from
 from stages.params.evaluate import EvaluateParams
 from stages.store.arrays import Named, write_arrays
 from stages.store.files import write_json
 from stages.store.refs import Ref
 from stages.store.weights import Weights
 from stages.training.task import score_name
+from stages.trials.together import trials
 
 SCHEMA = 3
 POINTS = 200
@@ -47,9 +49,10 @@ def evaluate(zoo: Ref, canonical: Ref, packed: Ref, fitted: Ref, sampled: Ref, p
     with torch_threads(ctx.threads):
         material = _material(open_weights(packed), open_weights(sampled), canonical.path, params, ctx)
         worth = _unit(ctx, "canonicalization", lambda: canonicalization(open_zoo(zoo), material))
+        practice = trials(zoo, material, partial(_data, ctx))
         measured = dict(_measured(material))
         figures = _figures(material, measured) | {"canonicalization": worth, "curves": curves(fitted.path),
-                                                  "alignment": gains(canonical.path)}  # fmt: skip
+                                                  "alignment": gains(canonical.path), **practice}  # fmt: skip
     speed = networks_per_minute(sampled.path, len(material.sampled))
     write_json(ctx.out / "figures.json", figures)
     write_arrays(ctx.out / "figures.zarr", "figures", _arrays(measured), {"tau": material.yardstick.tau})
@@ -68,6 +71,11 @@ def _material(packed: Weights, sampled: Weights, canonical: Path, params: Evalua
 def _test(packed: Weights, ctx: Context) -> Test | None:
     described = packed.attrs["dataset"]
     return load_test(dataset_from(described), ctx.data_root) if described else None
+
+
+def _data(ctx: Context, dataset: Dataset) -> tuple[Train, Test]:
+    """What networks are trained on and scored on in trials."""
+    return load_fitting(dataset, ctx.data_root)[0], load_test(dataset, ctx.data_root)
 
 
 def _unit(ctx: Context, name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:

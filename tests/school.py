@@ -38,7 +38,9 @@ def mlp() -> nn.Module:
 
 def convnet() -> nn.Module:
     """Trained one after the other."""
-    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Dropout(0.2), nn.Linear(16, 3))
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Dropout(0.2), nn.Linear(16, 3)
+    )
 
 
 def course(module: nn.Module | None = None, home: tuple[Train, Test] | None = None, recipe: Recipe = RECIPE) -> Course:

@@ -3,6 +3,7 @@
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from stages.params.base import Params
+from stages.params.trials import FineTune, Transfer
 
 
 class EvaluateParams(Params):
@@ -28,4 +29,8 @@ class EvaluateParams(Params):
     """Principal components that held-out members are rebuilt from, raw and aligned; beyond the zoo's they are left out."""
     probed: NonNegativeInt = 8
     """Members whose scores before and after canonicalizing are compared."""
+    finetune: FineTune | None = None
+    """Train networks on with the zoo's own data. None: not; {}: as it is by default."""
+    transfer: tuple[Transfer, ...] = ()
+    """Other data sets that networks are scored and trained on."""
     seed: NonNegativeInt = 0

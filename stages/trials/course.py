@@ -24,6 +24,8 @@ Rows = Callable[[int], Tensor]
 """Gives so many networks, as rows [networks, parameters] of drawn parameters alone."""
 Starts = Mapping[str, Rows]
 """The sets that are compared, by name."""
+Keep = Callable[[str, Callable[[], Scores]], Scores]
+"""Gives a set's scores: those that it kept before a kill, or those that it is to make and keep."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,9 @@ class Course:
         return outcome([found.cpu()], self.test.targets).scores
 
 
-def remembered(path: Path, scores: Callable[[], Scores]) -> Scores:
-    """Scores that are kept in a file: a unit of work that survives a kill."""
+def remembered(folder: Path, trial: str, name: str, scores: Callable[[], Scores]) -> Scores:
+    """One set's scores in a trial, kept in a file: a unit of work that survives a kill."""
+    path = folder / f"{trial}-{name}.json"
     if not path.exists():
         write_json(path, scores().tolist())
     return torch.tensor(json.loads(path.read_text()), dtype=torch.float64)

@@ -2,24 +2,23 @@
 
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from stages.audit.words import SCORES, Score
 from stages.params.trials import FineTune
 from stages.training.task import score_name
-from stages.trials.course import Course, Rows, Scores, Starts, remembered, spread
+from stages.trials.course import Course, Keep, Rows, Scores, Starts, spread
 
 
-def finetuning(params: FineTune, starts: Starts, course: Course, folder: Path) -> dict[str, Any]:
+def finetuning(params: FineTune, starts: Starts, course: Course, keep: Keep) -> dict[str, Any]:
     """Test scores of every set at every stop, `{steps, networks, sets: {name: {mean, std}}, text}`.
 
-    A set that was measured before a kill is read from `folder`.
+    Sets that were measured before a kill are not trained again.
     """
     sets = {}
     for name, rows in starts.items():
         work = partial(_scores, params, rows, course)
-        sets[name] = spread(remembered(folder / f"{name}.json", work))
+        sets[name] = spread(keep(name, work))
     text = answer(params.steps, sets, SCORES[score_name(course.test.targets)])
     return {"steps": list(params.steps), "networks": params.networks, "sets": sets, "text": text}
 

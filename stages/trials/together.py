@@ -3,23 +3,38 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from pathlib import Path
 from typing import Any
 
 from stages.artifacts.complete import Completion
 from stages.context import Context
 from stages.datasets import Test, Train
 from stages.errors import UsageError
-from stages.params.dataset import Dataset
+from stages.exam.material import Material
+from stages.params.dataset import Dataset, dataset_from
 from stages.params.trials import FineTune, Transfer
 from stages.params.zoo import Recipe
 from stages.seeds import seed_of
 from stages.store.refs import Ref
 from stages.training.draws import Seeds
-from stages.trials.course import Course, Starts
+from stages.trials.course import Course, Keep, Starts, remembered
 from stages.trials.finetune import finetuning
 from stages.trials.recipe import recipe_for
+from stages.trials.starts import starts
 from stages.trials.transfer import transfer
+
+Load = Callable[[Dataset], tuple[Train, Test]]
+
+
+def trials(zoo: Ref, material: Material, load: Load) -> dict[str, Any]:
+    """What figures.json says of the trials that an evaluation asks for: `finetuning`, `transfer`, both or nothing.
+
+    Raises UsageError where the zoo or the data don't allow one.
+    """
+    params, described = material.params, material.packed.attrs["dataset"]
+    dataset = dataset_from(described) if described else None
+    asked = Trials(zoo, material.completion, dataset, load, params.seed, material.ctx)
+    home = starts(material, params.finetune.soup if params.finetune else None)
+    return asked.finetuning(params.finetune, home) | asked.transfer(params.transfer, starts(material))
 
 
 @dataclass(frozen=True)
@@ -32,7 +47,7 @@ class Trials:
     zoo: Ref
     complete: Completion
     dataset: Dataset | None
-    load: Callable[[Dataset], tuple[Train, Test]]
+    load: Load
     seed: int
     ctx: Context
 
@@ -42,7 +57,7 @@ class Trials:
             return {}
         self._check("finetune")
         course = self._course("finetune", params.recipe)
-        return {"finetuning": finetuning(params, starts, course, self._folder("finetune"))}
+        return {"finetuning": finetuning(params, starts, course, self._keep("finetune"))}
 
     def transfer(self, params: tuple[Transfer, ...], starts: Starts) -> dict[str, Any]:
         """`{"transfer": [...]}`, one entry per other data set; empty if none is asked for."""
@@ -53,7 +68,7 @@ class Trials:
 
     def _transfer(self, index: int, params: Transfer, starts: Starts) -> dict[str, Any]:
         course = self._course(f"transfer {params.dataset.name}", params.recipe)
-        return transfer(params, starts, course, *self.load(params.dataset), self._folder(f"transfer-{index}"))
+        return transfer(params, starts, course, *self.load(params.dataset), self._keep(f"transfer-{index}"))
 
     def _check(self, section: str) -> None:
         if self.dataset is None:
@@ -72,7 +87,7 @@ class Trials:
     def _told(self, name: str, share: float, note: str) -> None:
         self.ctx.progress(share, f"{name}: {note}")
 
-    def _folder(self, name: str) -> Path:
-        folder = self.ctx.out / "sets" / name
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
+    def _keep(self, trial: str) -> Keep:
+        folder = self.ctx.out / "sets"
+        folder.mkdir(exist_ok=True)
+        return partial(remembered, folder, trial)

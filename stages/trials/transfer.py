@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,15 +14,15 @@ from stages.nets.normalisation import normalisers
 from stages.params.trials import Transfer
 from stages.store.layout import Layout
 from stages.training.loop import steps_per_epoch
-from stages.trials.course import Course, Rows, Scores, Starts, remembered, spread
+from stages.trials.course import Course, Keep, Rows, Scores, Starts, spread
 from stages.trials.heads import head_of, reheaded, with_fresh_heads
 
 
-def transfer(params: Transfer, starts: Starts, home: Course, train: Train, test: Test, folder: Path) -> dict[str, Any]:
+def transfer(params: Transfer, starts: Starts, home: Course, train: Train, test: Test, keep: Keep) -> dict[str, Any]:
     """Test scores of every set after every epoch, `{dataset, epochs, networks, new_head, sets: {name: {mean, std}}}`.
 
-    `home` says how networks are trained. BatchNorm statistics are those of the other data's training examples. A set that
-    was measured before a kill is read from `folder`. Raises UsageError if the network can't take the data.
+    `home` says how networks are trained. BatchNorm statistics are those of the other data's training examples. Sets that
+    were measured before a kill are not trained again. Raises UsageError if the network can't take the data.
     """
     away = _abroad(params.dataset.name, home, train, test)
     epochs = [epoch for epoch in params.epochs if epoch or not away.head]
@@ -36,7 +35,7 @@ def transfer(params: Transfer, starts: Starts, home: Course, train: Train, test:
     sets = {}
     for name, rows in starts.items():
         work = partial(away.scores, rows, params.networks, stops)
-        sets[name] = spread(remembered(folder / f"{name}.json", work))
+        sets[name] = spread(keep(name, work))
     return {"dataset": params.dataset.name, "epochs": epochs, "networks": params.networks,
             "new_head": away.head is not None, "sets": sets}  # fmt: skip
 

@@ -90,9 +90,9 @@ def test_spoiling_the_test_data_changes_scores_and_no_network(monkeypatch):
 
 def test_a_set_that_was_measured_is_read(tmp_path):
     scores = torch.tensor([[0.25, 0.5], [1.0, 0.0]], dtype=torch.float64)
-    assert torch.equal(remembered(tmp_path / "one.json", lambda: scores), scores)
-    assert json.loads((tmp_path / "one.json").read_text()) == scores.tolist()
-    assert torch.equal(remembered(tmp_path / "one.json", lambda: pytest.fail("measured again")), scores)
+    assert torch.equal(remembered(tmp_path, "finetune", "one", lambda: scores), scores)
+    assert json.loads((tmp_path / "finetune-one.json").read_text()) == scores.tolist()
+    assert torch.equal(remembered(tmp_path, "finetune", "one", lambda: pytest.fail("measured again")), scores)
 
 
 def test_mean_and_deviation_are_over_networks():
