@@ -138,6 +138,16 @@ def test_the_source_is_as_wide_as_asked(packed: Ref, tmp_path: Path):
     assert read_fitted(relative.path).source_std == pytest.approx(0.5 * spread, rel=1e-4)
 
 
+@pytest.mark.parametrize(("law", "largest"), [("uniform", 3**0.5), ("laplace", 3.5)])
+def test_networks_are_drawn_from_the_law_that_was_fitted(packed: Ref, tmp_path: Path, law: str, largest: float):
+    """A flow that has learned nothing hands on its source: bounded if uniform, with long tails if Laplace."""
+    source, still = {"law": law, "std": 2.0, "relative": False}, {"lr": 1e-12, "final_lr": 0}
+    flow = fitted(packed, tmp_path / "fit", steps=1, space={"kind": "raw"}, source=source, optimizer=still)
+    rows = sampled(packed, flow, tmp_path / "sample", 400) / 2.0
+    assert float(rows.std()) == pytest.approx(1, abs=0.05)
+    assert (float(rows.abs().max()) < largest + 0.01) == (law == "uniform")
+
+
 def test_source_noise_and_times_are_fresh_every_step():
     data = _Data(torch.zeros(4, 3), torch.zeros(2, 3), 1.0, None)
     one, two = _draw(data, params()), _draw(data, params())
