@@ -14,11 +14,11 @@ from pipeline.config import PROJECT
 from stages.artifacts.export import export_networks
 
 README = (PROJECT / "README.md").read_text()
-COMMANDS = sorted(set(re.findall(r"dwf ((?:run|stage|plan|show|verify|export|schema|up)\b[^`\n#|(]*)", README)))
+COMMANDS = sorted(set(re.findall(r"dwf ((?:run|stage|sweep|plan|show|verify|export|schema|up)\b[^`\n#|(]*)", README)))
 
 
 def test_every_path_that_is_named_exists():
-    named = re.findall(r"\]\(([^)h][^)]*)\)|\b(conf/\w+_?\w*\.yaml)\b", README)
+    named = re.findall(r"\]\(([^)#h][^)#]*)[^)]*\)|\b(conf/[\w/]+\.yaml)\b", README)
     paths = {a or b for a, b in named} - {"conf/x.yaml"}
     assert paths
     assert [path for path in paths if not (PROJECT / path).exists()] == []
