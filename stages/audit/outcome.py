@@ -43,13 +43,14 @@ def outcome(blocks: Iterable[Tensor], targets: Tensor, sizes: Sequence[int] = ()
     `sizes` are those of the ensembles to be judged.
     """
     numbers = targets.is_floating_point()
-    judge, votes = (_numbers, _as_it_is) if numbers else (_classes, _probabilities)
+    judge = _numbers if numbers else _classes
     groups, parts, total = Ensembles(sizes, partial(_together, targets=targets)), [], torch.zeros(())
     for block in map(torch.nan_to_num, blocks):
-        parts.append(judge(block, targets) | {"sketch": block[:, :SKETCHED].flatten(1).clamp(-LARGEST, LARGEST)})
-        vote = votes(block)
-        groups.add(vote)
-        total = total + vote.sum(0)
+        told = block if numbers else block.log_softmax(-1)
+        parts.append(judge(told, targets) | {"sketch": block[:, :SKETCHED].flatten(1).clamp(-LARGEST, LARGEST)})
+        votes = told if numbers else told.exp()
+        groups.add(votes)
+        total = total + votes.sum(0)
     found = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
     own = {name: found.pop(name) for name in ("scores", "losses", "errors", "sketch")}
     together = _together(total / len(own["scores"]), targets)["score"]
@@ -57,14 +58,14 @@ def outcome(blocks: Iterable[Tensor], targets: Tensor, sizes: Sequence[int] = ()
     return Outcome(**own, ensemble=together, further=found, per_class=classes, curve=groups.curve())
 
 
-def _classes(logits: Tensor, targets: Tensor) -> Figures:
-    wrong = performance.wrong(logits, targets)
+def _classes(log_probabilities: Tensor, targets: Tensor) -> Figures:
+    wrong = performance.wrong(log_probabilities, targets)
     return {
         "scores": performance.accuracy(wrong),
-        "losses": performance.negative_log_likelihood(logits, targets),
+        "losses": performance.negative_log_likelihood(log_probabilities, targets),
         "errors": wrong,
-        "ece": performance.calibration_error(logits, wrong),
-        "per_class": performance.per_class(wrong, targets, logits.shape[-1]),
+        "ece": performance.calibration_error(log_probabilities.amax(-1).exp(), wrong),
+        "per_class": performance.per_class(wrong, targets, log_probabilities.shape[-1]),
     }
 
 
@@ -87,11 +88,3 @@ def _together(vote: Tensor, targets: Tensor) -> dict[str, float]:
         return {"score": float(found["scores"]), "loss": float(found["losses"])}
     found = _classes(vote.clamp_min(1e-30).log()[None], targets)
     return {"score": float(found["scores"]), "loss": float(found["losses"]), "ece": float(found["ece"])}
-
-
-def _probabilities(logits: Tensor) -> Tensor:
-    return logits.softmax(-1)
-
-
-def _as_it_is(predictions: Tensor) -> Tensor:
-    return predictions

@@ -27,20 +27,21 @@ def per_class(mistakes: Mistakes, targets: Targets, classes: int) -> Float[Tenso
     return (~mistakes).double() @ of_class / of_class.sum(0)
 
 
-def negative_log_likelihood(logits: Logits, targets: Targets) -> Float[Tensor, " networks"]:
+def negative_log_likelihood(log_probabilities: Logits, targets: Targets) -> Float[Tensor, " networks"]:
     """Mean cross-entropy in nats."""
-    chosen = targets.expand(len(logits), -1).unsqueeze(-1)
-    return -logits.double().log_softmax(-1).gather(-1, chosen).squeeze(-1).mean(1)
+    chosen = targets.expand(len(log_probabilities), -1).unsqueeze(-1)
+    return -log_probabilities.gather(-1, chosen).squeeze(-1).double().mean(1)
 
 
-def calibration_error(logits: Logits, mistakes: Mistakes, bins: int = BINS) -> Float[Tensor, " networks"]:
+def calibration_error(
+    confidence: Float[Tensor, "networks examples"], mistakes: Mistakes, bins: int = BINS
+) -> Float[Tensor, " networks"]:
     """Expected calibration error: the mean gap between confidence and accuracy, over bins of confidence.
 
-    Bins of equal width, weighted by the examples in them; confidence is the largest probability. Source: Guo et al.,
-    arXiv 1706.04599, equation 3.
+    Confidence is a network's largest probability; bins are of equal width, weighted by the examples in them. Source:
+    Guo et al., arXiv 1706.04599, equation 3.
     """
-    confidence = logits.softmax(-1).amax(-1).double()
     bin_of = (confidence * bins).ceil().long().clamp(1, bins) - 1
-    gaps = torch.zeros(len(logits), bins, dtype=torch.float64)
-    gaps.scatter_add_(1, bin_of, confidence - (~mistakes).double())
-    return gaps.abs().sum(1) / logits.shape[1]
+    gaps = torch.zeros(len(mistakes), bins, dtype=torch.float64)
+    gaps.scatter_add_(1, bin_of, confidence.double() - (~mistakes).double())
+    return gaps.abs().sum(1) / mistakes.shape[1]

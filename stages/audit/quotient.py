@@ -10,11 +10,16 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from stages.audit.novelty import distances
+from stages.context import torch_threads
 from stages.seeds import generator
 from stages.store.layout import Layout
 from stages.symmetry.align import Aligner
+from stages.symmetry.assign import best_assignment
 from stages.symmetry.scale import balance
+from stages.symmetry.table import Axis, Symmetry
 
+SMALL = 300_000
+"""Parameters below which one thread does it."""
 Row = Float[Tensor, " parameters"]
 
 
@@ -26,13 +31,22 @@ class Nearest(NamedTuple):
     member: Int[Tensor, " networks"]
 
 
+class _Found(NamedTuple):
+    """The nearest so far, to be written over: distance, which member, and the difference of the two."""
+
+    distance: Tensor
+    member: Tensor
+    gap: Tensor
+
+
 @dataclass(frozen=True)
 class Quotient:
     """Finds the members nearest to networks, each relabelled to fit.
 
-    A network is first aligned to the zoo's reference, then to each of the `near` members nearest to it there, and to
-    the one nearest by its sorted values, which no relabelling changes. Relabelling keeps distances, so the triangle
-    inequality ends the search early: within half of a member's own distance to the others, none can be nearer.
+    A network is aligned to the member nearest to it as it is; then from where it lies once aligned to the zoo's
+    reference, to the member nearest by its sorted values, which no relabelling changes, and to each of the `near`
+    members nearest there; to the former also with units paired by their sorted values first. Relabelling keeps distances, so the triangle inequality ends the search early: within half
+    of a member's own distance to the others, none can be nearer. `near` 0 leaves all rows as they are.
     `spread` is each tensor's standard deviation, per parameter; `scaled` members had their units rescaled, too.
     """
 
@@ -47,28 +61,41 @@ class Quotient:
     @cached_property
     def own(self) -> Nearest:
         """The members', each among the others."""
-        return self._search(self.members, themselves=True)
+        with torch_threads(self._threads):
+            return self._search(self.members, themselves=True)
 
     def nearest(self, rows: Float[Tensor, "networks parameters"], themselves: bool = False) -> Nearest:
         """Of networks given as rows, in whatever order their units are; `themselves`: they are the members."""
-        return self.own if themselves else self._search(rows, themselves=False)
+        if themselves:
+            return self.own
+        with torch_threads(self._threads):
+            return self._search(rows, themselves=False)
 
     def _search(self, rows: Tensor, themselves: bool) -> Nearest:
         distance, member = distances(rows, self.members, themselves).min(1)
-        best = self.members[member] - rows
-        apart = torch.zeros(len(self.members)) if themselves else self.own.distance / 2
-        unsettled = (distance > apart[member]).nonzero().flatten() if self.near else torch.arange(0)
-        placed = [self._towards(self.reference, rows[i], i) for i in unsettled.tolist()]
-        for i, row, candidates in zip(
-            unsettled.tolist(), placed, self._near(placed, unsettled, themselves), strict=True
-        ):
-            for j in candidates:
-                gap = self.members[j] - self._towards(self.members[j], row, i)
-                if (found := gap.double().norm()) < distance[i]:
-                    distance[i], member[i], best[i] = found, j, gap
-                if distance[i] <= apart[member[i]]:
-                    break
-        return Nearest(distance, (best / self._units).double().norm(dim=1), member)
+        found = _Found(distance, member, self.members[member] - rows)
+        if self.near:
+            for i, row in enumerate(rows):
+                self._try(found, i, row, [int(member[i])])
+            unsettled = torch.arange(len(rows)) if themselves else (~self._settled(found)).nonzero().flatten()
+            placed = [self._towards(self.reference, rows[i], i) for i in unsettled.tolist()]
+            for i, row, near in zip(unsettled.tolist(), placed, self._near(placed, unsettled, themselves), strict=True):
+                self._try(found, i, self._by_values(near[0], row), near[:1])
+                self._try(found, i, row, near, early=not themselves)
+        return Nearest(found.distance, (found.gap / self._units).double().norm(dim=1), found.member)
+
+    def _try(self, found: "_Found", i: int, row: Row, members: list[int], early: bool = False) -> None:
+        """Align a network to these members, one by one; `early`: until none of the others can be nearer."""
+        for j in members:
+            if early and self._settled(found)[i]:
+                return
+            gap = self.members[j] - self._towards(self.members[j], row, i)
+            if (distance := gap.double().norm()) < found.distance[i]:
+                found.distance[i], found.member[i], found.gap[i] = distance, j, gap
+
+    def _settled(self, found: "_Found") -> Tensor:
+        """Which networks have no member nearer than the one found."""
+        return found.distance <= self.own.distance[found.member] / 2
 
     def _near(self, placed: list[Tensor], which: Tensor, themselves: bool) -> Iterator[list[int]]:
         """The members to align each network to, the likeliest first."""
@@ -82,6 +109,23 @@ class Quotient:
         for values, places in zip(by_values.argmin(1).tolist(), by_place.argsort(1)[:, :near].tolist(), strict=True):
             yield list(dict.fromkeys([values, *places]))
 
+    def _by_values(self, member: int, row: Row) -> Tensor:
+        """The network with its units paired with a member's by their sorted values: a start from which the descent
+        finds back to a copy, where from others it may end in a local optimum.
+        """  # fmt: skip
+        weights, target, pairs = self.layout.unflatten(row), self.layout.unflatten(self.members[member]), {}
+        for name in self._symmetry.children:
+            cost = torch.zeros(())
+            for a in self._symmetry.groups[name].axes:
+                cost = cost + torch.cdist(*(self._units_of(name, a, some[a.tensor]) for some in (target, weights)))
+            pairs[name] = best_assignment(-cost)
+        return self.layout.flatten(self._symmetry.act(pairs, weights))
+
+    def _units_of(self, group: str, a: Axis, tensor: Tensor) -> Tensor:
+        """Each unit's values in one place, sorted: [units, values]."""
+        places = self._symmetry.places(group, a)
+        return tensor.movedim(a.axis, 0)[places.flatten()].reshape(len(places), -1).sort(1).values
+
     def _towards(self, target: Row, row: Row, number: int) -> Tensor:
         """The relabelling of a network that lies closest to the target."""
         weights, names = self.layout.unflatten(row), [slot.name for slot in self.layout.slots]
@@ -90,8 +134,13 @@ class Quotient:
         element = self._matcher.element(self.layout.unflatten(target), weights, names, generator("quotient", number))
         return self.layout.flatten(self._symmetry.act(element, weights))
 
+    @property
+    def _threads(self) -> int:
+        """Small networks make small products, which a second thread only slows down."""
+        return 1 if self.layout.parameters < SMALL else torch.get_num_threads()
+
     @cached_property
-    def _symmetry(self):
+    def _symmetry(self) -> Symmetry:
         return self.aligner.symmetry.on([slot.name for slot in self.layout.slots])
 
     @cached_property

@@ -126,6 +126,8 @@ class _Search:
 
     def _units(self, group: str, a: Axis, weights: Mapping[str, Tensor]) -> Tensor:
         """A tensor's values unit by unit: [units, values]."""
-        tensor = weights[a.tensor].movedim(a.axis, 0)
+        tensor, whole = weights[a.tensor].movedim(a.axis, 0), self.symmetry.groups[group]
+        if whole.within is None and (a.start, a.width * whole.size) == (0, len(tensor)):
+            return tensor.reshape(whole.size, -1)  # every place, in order: nothing to gather
         places = self.symmetry.places(group, a).flatten(0, -2)
         return tensor[places.flatten()].reshape(len(places), -1)

@@ -13,8 +13,12 @@ from torch.nn import functional as F
 from stages.audit import baselines, collapse, novelty, performance
 from stages.audit.figures import FIGURES, OF_WEIGHTS, Subject, Yardstick, measure, per_network, summary
 from stages.audit.outcome import outcome
+from stages.audit.quotient import Quotient
 from stages.audit.verdict import verdict
 from stages.audit.words import SCORES
+from stages.store.layout import Layout
+from stages.symmetry.align import Aligner
+from stages.symmetry.table import Symmetry
 
 seeds = st.integers(0, 10_000)
 
@@ -29,18 +33,22 @@ def iou(a: torch.Tensor, b: torch.Tensor) -> float:
 
 
 @given(seeds, seeds)
-def test_max_iou_equals_set_arithmetic(a: int, b: int):
+def test_iou_equals_set_arithmetic(a: int, b: int):
     networks, members = masks(a), masks(b, 4)
     expected = [max(iou(n, m) for m in members) for n in networks]
-    assert novelty.max_iou(networks, members, themselves=False).tolist() == pytest.approx(expected)
+    assert novelty.ious(networks, members, themselves=False).amax(1).tolist() == pytest.approx(expected)
+    mean = [sum(iou(n, m) for m in members) / 4 for n in networks]
+    assert novelty.ious(networks, members, themselves=False).mean(1).tolist() == pytest.approx(mean)
 
 
 @given(seeds)
 def test_members_are_compared_with_the_others_only(seed: int):
     members = masks(seed)
-    expected = [max(iou(m, o) for j, o in enumerate(members) if j != i) for i, m in enumerate(members)]
-    assert novelty.max_iou(members, members, themselves=True).tolist() == pytest.approx(expected)
-    assert (novelty.max_iou(members, members, themselves=False) == 1).all(), "with themselves they are copies"
+    expected = [[iou(m, o) for j, o in enumerate(members) if j != i] for i, m in enumerate(members)]
+    found = novelty.ious(members, members, themselves=True)
+    assert found.amax(1).tolist() == pytest.approx([max(line) for line in expected])
+    assert found.mean(1).tolist() == pytest.approx([sum(line) / len(line) for line in expected])
+    assert (novelty.ious(members, members, themselves=False).amax(1) == 1).all(), "with themselves they are copies"
 
 
 @given(seeds)
@@ -72,9 +80,38 @@ def test_performance_equals_torch(seed: int):
     g = torch.Generator().manual_seed(seed)
     logits, targets = torch.randn(3, 9, 4, generator=g), torch.randint(4, (9,), generator=g)
     expected = [float(F.cross_entropy(one.double(), targets)) for one in logits]
-    assert performance.negative_log_likelihood(logits, targets).tolist() == pytest.approx(expected)
+    found = performance.negative_log_likelihood(logits.log_softmax(-1), targets)
+    assert found.tolist() == pytest.approx(expected, rel=1e-5)
     right = [(one.argmax(1) == targets).double().mean().item() for one in logits]
     assert performance.accuracy(performance.wrong(logits, targets)).tolist() == pytest.approx(right)
+
+
+@given(seeds)
+def test_the_calibration_error_is_the_gap_in_each_bin(seed: int):
+    g = torch.Generator().manual_seed(seed)
+    logits, targets = 2 * torch.randn(3, 40, 4, generator=g), torch.randint(4, (40,), generator=g)
+    confidence, wrong = logits.softmax(-1).amax(-1), performance.wrong(logits, targets)
+    for i, found in enumerate(performance.calibration_error(confidence, wrong).tolist()):
+        total = 0.0
+        for b in range(15):
+            inside = (confidence[i] > b / 15) & (confidence[i] <= (b + 1) / 15)
+            if n := int(inside.sum()):
+                total += n / 40 * abs(float(confidence[i][inside].mean() - (~wrong[i][inside]).float().mean()))
+        assert found == pytest.approx(total, abs=1e-6)
+
+
+def test_sure_and_always_right_is_calibrated_and_sure_and_always_wrong_is_not():
+    sure, wrong = torch.ones(2, 8), torch.stack([torch.zeros(8), torch.ones(8)]).bool()
+    assert performance.calibration_error(sure, wrong).tolist() == [0.0, 1.0]
+
+
+@given(seeds)
+def test_accuracy_by_class_is_that_of_its_examples(seed: int):
+    targets = torch.tensor([0, 1, 2, 0, 1, 2, 2, 0, 1, 2, 2, 2])
+    mistakes = masks(seed)
+    found = performance.per_class(mistakes, targets, 3)
+    for i, one in enumerate(mistakes):
+        assert found[i].tolist() == pytest.approx([1 - float(one[targets == c].float().mean()) for c in range(3)])
 
 
 def test_an_ensemble_votes_with_probabilities():
@@ -117,7 +154,7 @@ def test_a_regression_s_figures_are_sklearn_s_and_scipy_s():
 
 def test_of_numbers_the_members_are_wrong_on_half_of_the_examples():
     outputs, targets = of_task(True)
-    y = Yardstick(torch.randn(7, 4), lambda rows: rows, 1.0, (1.0,), outcome([outputs], targets), 0.5)
+    y = Yardstick(plain(torch.randn(7, 4)), same, (1.0,), outcome([outputs], targets), 0.5)
     assert float(y.mistakes(y.outcome).float().mean()) == pytest.approx(0.5, abs=0.01)
     far = outcome([outputs + 100], targets)
     assert bool(y.mistakes(far).all())
@@ -188,11 +225,24 @@ def test_a_summary_holds_mean_spread_extremes_and_quantiles():
     assert s["std"] == pytest.approx(math.sqrt(1.25))
 
 
+def same(rows: torch.Tensor) -> torch.Tensor:
+    return rows
+
+
+def plain(members: torch.Tensor) -> Quotient:
+    """Distances of rows in which nothing can be relabelled."""
+    layout = Layout.of({"weight": members[0]})
+    aligner = Aligner(Symmetry(), "rebasin", streams=True, max_sweeps=10)
+    return Quotient(members, layout, aligner, members[0], torch.ones(members.shape[1]), near=2)
+
+
 def subject(role: str = "generated", data: bool = True) -> Subject:
     g = torch.Generator().manual_seed(3)
     members, targets = torch.randn(6, 5, generator=g), torch.randint(3, (20,), generator=g)
-    done = [outcome([torch.randn(n, 20, 3, generator=g)], targets) if data else None for n in (6, 4)]
-    yardstick = Yardstick(members, lambda rows: rows, 2.0, (0.5, 1.0), done[0], 0.5 if data else None)
+    outputs = [torch.randn(n, 20, 3, generator=g) for n in (6, 4)]
+    done = [outcome([some], targets, sizes=(1, 2)) if data else None for some in outputs]
+    held = (torch.randn(4, 5, generator=g), done[1])
+    yardstick = Yardstick(plain(members), same, (0.5, 1.0), done[0], 0.5 if data else None, held)
     if role == "members":
         return Subject(role, None, members, done[0], yardstick)
     return Subject(role, None, torch.randn(4, 5, generator=g), done[1], yardstick, done[1])
@@ -201,12 +251,13 @@ def subject(role: str = "generated", data: bool = True) -> Subject:
 def test_without_data_only_weights_are_measured():
     found = measure(subject(data=False))
     assert set(found) == {"role", "family", "networks", *(figure.__name__ for figure in OF_WEIGHTS)}
+    assert set(found["two_sample"]) == {"codes", "mmd"}
     assert set(per_network(subject(data=False))) == {"distance_in_tau", "nearest_member"}
 
 
 def test_copied_statistics_are_told_where_there_are_any():
     assert measure(subject())["with_reference_statistics"]["mean"] == measure(subject())["score"]["mean"]
-    assert measure(subject("members"))["with_reference_statistics"] is None
+    assert "with_reference_statistics" not in measure(subject("members"))
 
 
 def test_every_figure_is_reported_under_its_name():
@@ -216,7 +267,41 @@ def test_every_figure_is_reported_under_its_name():
 
 
 def test_members_are_never_their_own_nearest_member():
-    assert measure(subject("members"))["distance"]["min"] > 0
+    found = measure(subject("members"))
+    assert min(found[name]["min"] for name in ("distance", "distance_quotient", "distance_normalised")) > 0
+    assert found["distance_in_tau"] == pytest.approx(1)
+    assert found["wasserstein"] == found["jensen_shannon"] == 0
+
+
+def test_a_baseline_is_not_asked_whether_it_is_a_held_out_member():
+    found = subject()
+    baseline = Subject("baseline", "noise", found.rows, found.outcome, found.yardstick)
+    assert not {"two_sample", "dispersion_by_direction"} & set(measure(baseline))
+
+
+def test_a_regression_has_no_classes_and_no_calibration():
+    outputs, targets = of_task(True)
+    done = outcome([outputs], targets)
+    found = measure(
+        Subject("members", None, torch.randn(7, 4), done, Yardstick(plain(torch.randn(7, 4)), same, (1.0,), done, 0.1))
+    )
+    assert not {"ece", "per_class"} & set(found)
+    assert set(found["further"]) == {"r2", "mae"}
+
+
+@given(seeds)
+def test_samples_of_distances_that_are_moved_differ_by_the_move(seed: int):
+    values = torch.rand(30, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    assert novelty.wasserstein(values + 0.7, values) == pytest.approx(0.7)
+    assert novelty.jensen_shannon(values, values) == 0
+    assert novelty.jensen_shannon(values + 2, values) == pytest.approx(1), "nothing in common"
+    assert novelty.jensen_shannon(values[:1], values[:1]) == 0
+
+
+def test_half_of_the_mass_elsewhere_has_a_known_jensen_shannon_distance():
+    here, half = torch.zeros(4), torch.tensor([0.0, 0.0, 1.0, 1.0])
+    divergence = (math.log2(1 / 0.75) + 0.5 * math.log2(0.5 / 0.75) + 0.5 * math.log2(0.5 / 0.25)) / 2
+    assert novelty.jensen_shannon(half, here) == pytest.approx(math.sqrt(divergence))
 
 
 def planted(**generated: object) -> dict[str, dict[str, object]]:
@@ -248,6 +333,25 @@ def test_the_verdict_tells_copies_noise_and_held_out_members_apart(generated, an
     found = verdict(planted(**generated))
     assert (found["accurate"], found["new"], found["better_than_baselines"]) == answers
     assert "tau" in found["text"]
+    assert ("copies" in found["text"]) == (generated["distance"] == 0)
+
+
+def told_apart(low: float, high: float) -> dict[str, object]:
+    return {
+        "codes": {"auc": (low + high) / 2, "low": low, "high": high},
+        "outputs": {"auc": 0.5, "low": 0.4, "high": 0.6},
+    }
+
+
+def test_what_no_classifier_tells_from_held_out_members_is_indistinguishable():
+    sets = planted(accuracy=0.96, distance=1.0, overlap=0.5)
+    assert verdict(sets)["indistinguishable"] is None
+    sets["generated"]["two_sample"] = told_apart(0.45, 0.6)
+    assert verdict(sets)["indistinguishable"] is True
+    assert "indistinguishable" in verdict(sets)["text"]
+    sets["generated"]["two_sample"] = told_apart(0.55, 0.7)
+    assert verdict(sets)["indistinguishable"] is False
+    assert "indistinguishable" not in verdict(sets)["text"]
 
 
 def test_without_data_the_verdict_judges_the_distance_alone():
