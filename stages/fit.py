@@ -77,6 +77,12 @@ class _Data:
     def device(self) -> torch.device:
         return self.train.device
 
+    @property
+    def centre(self) -> Tensor:
+        """What spread is measured around: the mean, but of tokens, which come in any order, that of all alike: zero."""
+        mean = self.train.mean(0)
+        return torch.zeros_like(mean) if isinstance(self.space, Tokens) else mean
+
     def to(self, device: torch.device) -> "_Data":
         return _Data(self.train.to(device), self.heldout.to(device), self.source_std, self.space)
 
@@ -276,9 +282,7 @@ def _dispersion(network: torch.nn.Module, data: _Data, params: FitParams) -> flo
     """Spread of a few quick samples over the spread of the training members: below 1 the flow is collapsing."""
     torch.manual_seed(seed_of(params.seed, "fit", "dispersion"))
     x0 = _source(data, params, PROBES)
-    spreads = [
-        (x - data.train.mean(0)).square().mean().sqrt() for x in (integrate(network, x0, "heun", 10), data.train)
-    ]
+    spreads = [(x - data.centre).square().mean().sqrt() for x in (integrate(network, x0, "heun", 10), data.train)]
     return float(spreads[0] / spreads[1])
 
 

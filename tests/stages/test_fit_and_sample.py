@@ -193,3 +193,14 @@ def test_codes_lie_in_the_span_of_the_training_members(packed: Ref, tmp_path: Pa
     centred = rows - torch.from_numpy(store.facts("pca/mean"))
     assert torch.linalg.matrix_rank(centred, atol=1e-3) == 5
     assert int(is_train(store).sum()) == 64
+
+
+def test_dispersion_does_not_mind_the_order_that_tokens_come_in(packed: Ref, tmp_path: Path):
+    """Members whose neurons all differ, drawn with their neurons in any order, still spread as the members do."""
+    rows = open_weights(packed).rows()
+    apart = rows + 5 * torch.arange(3.0).repeat_interleave(1).repeat(6)[:17]
+    flow = packed_from(apart, tmp_path / "apart")
+    folder = tmp_path / "fit"
+    folder.mkdir()
+    found = fit(flow, params(**TOKENS, steps=1200), Context(folder))
+    assert found["dispersion"] == pytest.approx(1, abs=0.3)
