@@ -75,8 +75,12 @@ def score(sweep: dict[str, Any]) -> Figure | None:
         return None
     axes = _against(sweep, "score", f"test {score_of(sweep).heading}")
     in_percent(axes)
-    members = {round(row["figures"].get("members", {"mean": 0})["mean"], 12) for row in sweep["rows"]}
-    rule(axes, members.pop() if len(members) == 1 else None, "members", across=True)
+    axes.set_ylim(top=min(axes.get_ylim()[1], 1.004))  # a deviation may reach beyond what is possible
+    members = {row["figures"]["members"]["mean"] for row in sweep["rows"] if "members" in row["figures"]}
+    shared = (
+        max(members, default=1.0) - min(members, default=0.0) < 1e-9
+    )  # means of equal numbers differ in the last bit
+    rule(axes, members.pop() if shared else None, "members", across=True)
     return finished(axes, 2)
 
 
@@ -91,7 +95,7 @@ def novelty(sweep: dict[str, Any]) -> Figure | None:
         return None
     axes = _against(sweep, "distance", "distance to the nearest member, in τ")
     rule(axes, 1.0, "1 τ", across=True)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.08 * axes.get_ylim()[1])
     return finished(axes, 2)
 
 
@@ -122,13 +126,16 @@ def _first(pair: tuple[float, Any]) -> float:
 
 
 def _line(axes: Axes, number: int, words: str, places: Sequence[tuple[float, Mapping[str, float | None]]]) -> None:
+    """Means with their deviations; earlier lines have larger marks, to be seen where later ones cover them."""
     x, y = [at for at, _ in places], [figure["mean"] or 0.0 for _, figure in places]
     colour, turn = COLOURS[number % len(COLOURS)], number // len(COLOURS)
     marker = MARKERS[(number + turn) % len(MARKERS)]
-    axes.errorbar(
-        x, y, [figure["std"] or 0.0 for _, figure in places], color=colour, marker=marker, markersize=4.5,
+    drawn = axes.errorbar(
+        x, y, [figure["std"] or 0.0 for _, figure in places], color=colour, marker=marker, markersize=max(7.5 - 1.5 * number, 4.0),
         linestyle=LINES[turn % len(LINES)], elinewidth=0.8, capsize=2.5, label=words or None,
     )  # fmt: skip
+    for part in (*drawn.lines[1], *drawn.lines[2]):
+        part.set_alpha(0.5)
 
 
 def _horizontal(sweep: Mapping[str, Any]) -> tuple[str, str, Callable[[Row], float]]:
