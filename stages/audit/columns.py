@@ -103,12 +103,12 @@ LIKENESS = (
         lambda e: _quantiles(e, "distance"),
     ),
     Column(
-        "Quotient distance",
+        "Quotient",
         "the same after aligning each network to every near member, so that no relabelling hides a copy",
         lambda e: _quantiles(e, "distance_quotient"),
     ),
     Column(
-        "Normalised distance",
+        "Normalised",
         "the same with every tensor divided by its standard deviation",
         lambda e: _quantiles(e, "distance_normalised"),
     ),
@@ -127,6 +127,5 @@ LIKENESS = (
         "along the members' principal directions, over the members'",
         lambda e: number(e.get("dispersion"), 3),
     ),
-    Column("Duplicates", "networks that repeat an earlier one of the set", lambda e: number(e.get("duplicates"), 0)),
 )
 """What is asked of a set as a distribution."""

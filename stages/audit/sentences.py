@@ -24,12 +24,11 @@ def gain(figures: Mapping[str, Any]) -> str:
     if rival is None or more is None:
         return f"No baseline gets as far from the members as the generated networks ({at:.2f} τ)."
     where = f"At {at:.2f} τ from the members"
-    if round(abs(more), 4) == 0:
-        return f"{where} generated networks do as well as the best baseline, {rival}."
-    word = "better" if more > 0 else "worse"
-    return (
-        f"{where} generated networks do {word} than the best baseline, {rival}, by {_points(score, abs(more), error)}."
-    )
+    if abs(more) <= max(2 * (error or 0.0), 5e-5):
+        margin = "" if error is None else f", within two standard errors ({_points(score, more, error)})"
+        return f"{where} generated networks do as well as the best baseline, {rival}{margin}."
+    word, by = "better" if more > 0 else "worse", _points(score, abs(more), error)
+    return f"{where} generated networks do {word} than the best baseline, {rival}, by {by}."
 
 
 def _points(score: Score, difference: float, error: float | None) -> str:

@@ -15,6 +15,7 @@ from stages.audit.drawing import (
     plot,
     sets,
 )
+from stages.audit.plots.scales import told_powers
 
 
 def _margins(entry: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
@@ -50,9 +51,6 @@ def novel_and_performant(figures: dict[str, Any]) -> Figure | None:
         style = "-" if name in trained else (0, (3, 2))
         axes.plot(*_margins(entry), marker=own.marker, markersize=5, linestyle=style, color=own.colour, label=name)
     in_percent(axes)
-    ticks = sorted({margin for e in lines.values() for margin in _margins(e)[0]})
-    axes.set_xscale("log")
-    axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
-    axes.set_xticks([], minor=True)
+    told_powers(axes, {margin for e in lines.values() for margin in _margins(e)[0]})
     axes.set_ylim(-0.04, 1.04)
     return finished(axes)

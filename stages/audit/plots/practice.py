@@ -7,11 +7,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from stages.audit.drawing import LOOKS, Look, dig, finished, look, new_axes, numbers, pairs, plot, sets
-from stages.audit.plots.scales import stretch_score
+from stages.audit.drawing import LOOKS, Look, dig, finished, in_percent, look, new_axes, numbers, pairs, plot, sets
+from stages.audit.plots.scales import stretch_score, told_powers
 from stages.audit.words import score_of
 
 STARTS = {"generated": LOOKS["generated"], "members": LOOKS["members"], "soup": LOOKS["soup"], "fresh": LOOKS["fresh"]}
+WIDE = 0.2
+"""Scores that span more are spread near 1."""
 
 
 def _marked(axes: Axes, x: np.ndarray, y: np.ndarray, own: Look, label: str) -> None:
@@ -22,14 +24,8 @@ def _marked(axes: Axes, x: np.ndarray, y: np.ndarray, own: Look, label: str) -> 
 
 
 def _sizes(axes: Axes) -> None:
-    """A logarithmic axis of ensembles' sizes, each told that was measured, as far as there is room."""
-    ticks: list[float] = []
-    for size in sorted({float(x) for line in axes.lines for x in np.asarray(line.get_xdata())}):
-        if not ticks or size >= 1.7 * ticks[-1]:
-            ticks.append(size)
-    axes.set_xscale("log")
-    axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
-    axes.set_xticks([], minor=True)
+    """A logarithmic axis of ensembles' sizes."""
+    told_powers(axes, {float(x) for line in axes.lines for x in np.asarray(line.get_xdata())})
 
 
 def _ensemble(axes: Axes, figures: dict[str, Any], quantity: str) -> None:
@@ -57,7 +53,9 @@ def ensembles(figures: dict[str, Any]) -> Figure | None:
 
 def _stretched(axes: Axes) -> None:
     values = np.concatenate([np.asarray(line.get_ydata(), dtype=float) for line in axes.lines])
-    stretch_score(axes, float(values.min()), float(values.max()))
+    if np.ptp(values) > WIDE:
+        stretch_score(axes, float(values.min()), float(values.max()))
+    in_percent(axes)
 
 
 @plot(

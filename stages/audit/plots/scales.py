@@ -1,5 +1,7 @@
 """Axes on which what matters keeps its place: scores near 1, distances near a member."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from matplotlib.axes import Axes
 
@@ -32,3 +34,14 @@ def stretch_distance(axes: Axes, distances: np.ndarray) -> None:
     axes.set_xticks([0, *(10.0**p for p in range(first, int(np.floor(np.log10(end))) + 1))])
     axes.set_xticks([], minor=True)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+
+
+def told_powers(axes: Axes, values: Iterable[float], apart: float = 1.45) -> None:
+    """A logarithmic axis on which the values themselves are told, as far as they are this factor apart."""
+    ticks: list[float] = []
+    for value in sorted(set(values)):
+        if not ticks or value >= apart * ticks[-1]:
+            ticks.append(value)
+    axes.set_xscale("log")
+    axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
+    axes.set_xticks([], minor=True)

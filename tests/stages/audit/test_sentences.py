@@ -16,6 +16,10 @@ from stages.audit.lineage import in_words
         ({"at": 0.5, "gain": -0.0123, "rival": "noise"}, "do worse than the best baseline, noise, by 1.23 points"),
         ({"at": 0.5, "gain": 1e-9, "rival": "noise"}, "do as well as the best baseline, noise"),
         (
+            {"at": 0.5, "gain": -0.0028, "error": 0.0392, "rival": "noise"},
+            "do as well as the best baseline, noise, within two standard errors (-0.28 ± 3.92 points)",
+        ),
+        (
             {"at": 0.97, "gain": None, "rival": None},
             "No baseline gets as far from the members as the generated networks (0.97 τ)",
         ),
