@@ -110,7 +110,7 @@ def unpermuted(figures: Mapping[str, Any]) -> str:
     notes = (figures.get("alignment") or {}).get("unpermuted")
     if notes is None:
         return ""
-    return f"Left as trained: {'; '.join(_few(notes))}." if notes else "No part was left as trained for want of a rule."
+    return f"Left as trained: {'; '.join(_few(notes))}." if notes else "No operation was left out for want of a rule."
 
 
 def _few(notes: list[str]) -> Iterator[str]:

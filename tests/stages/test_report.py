@@ -126,6 +126,24 @@ def test_headings_without_anything_below_are_left_out(tmp_path):
     assert re.findall("<h2>(.*?)</h2>", page) == ["In use", "What was run"]
 
 
+def test_the_frontier_is_a_line_of_the_plane():
+    figures = made_up(5)
+    plane = {plot.name: plot for plot in PLOTS}["novelty"]
+    without = plane({key: value for key, value in figures.items() if key != "frontier"})
+    assert without
+    assert "best baseline" not in without
+    assert "best baseline" in (plane(figures) or "")
+
+
+def test_kernels_fill_as_many_lines_as_they_need():
+    kernels = [[0.1 * i] * 27 for i in range(16)]
+    plot = {plot.name: plot for plot in PLOTS}["filters"]
+    figure = plot.draw({"filters": {"side": 3, "members": kernels, "generated": kernels[:8]}})
+    assert figure
+    assert [len(axes.images) for axes in figure.axes] == [1] * 24
+    assert [axes.get_title(loc="left") for axes in figure.axes[::8]] == ["members", "", "generated"]
+
+
 def test_findings_are_told_in_their_sections(page):
     sections = re.split("<h2>", page)
     told = {section.split("</h2>")[0]: section for section in sections[1:]}
