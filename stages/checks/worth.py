@@ -40,7 +40,8 @@ def flatness(variance: Float[Tensor, " k"]) -> dict[str, float]:
     return {"ev0_over_median": first, "effective_rank": effective_rank(variance), "k": len(variance)}
 
 
-def round_trip(members: Rows, others: Rows, sizes: Sequence[int], scores: Callable[[Rows], Tensor]) -> dict[int, float]:
+def round_trip(members: Rows, others: Float[Tensor, "others parameters"], sizes: Sequence[int],
+               scores: Callable[[Tensor], Tensor]) -> dict[int, float]:  # fmt: skip
     """Mean score of networks rebuilt from their first k principal coordinates, by k; the components are the members'."""
     mean = members.mean(0)
     centred = members - mean

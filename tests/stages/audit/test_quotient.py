@@ -1,7 +1,7 @@
 """Distances up to relabelling, against a brute-force minimum over every relabelling."""
 
 from dataclasses import replace
-from itertools import permutations
+from itertools import pairwise, permutations
 
 import pytest
 import torch
@@ -19,7 +19,7 @@ seeds = st.integers(0, 10_000)
 def mlp(widths: tuple[int, ...]) -> tuple[Layout, Symmetry]:
     """Layers of weights and biases, and the table of its hidden units."""
     tensors, groups = {}, {}
-    for i, (a, b) in enumerate(zip(widths, widths[1:], strict=False)):
+    for i, (a, b) in enumerate(pairwise(widths)):
         tensors |= {f"{i}.weight": torch.zeros(b, a), f"{i}.bias": torch.zeros(b)}
         if i + 2 < len(widths):
             groups[f"hidden {i}"] = Group(
