@@ -25,7 +25,7 @@ def transfer(params: Transfer, starts: Starts, home: Course, train: Train, test:
     were measured before a kill are not trained again. Raises UsageError if the network can't take the data.
     """
     away = _abroad(params.dataset.name, home, train, test)
-    epochs = [epoch for epoch in params.epochs if epoch or not away.head]
+    epochs = [epoch for epoch in params.epochs if epoch or away.head is None]
     if not epochs:
         raise UsageError(
             f"evaluate.transfer: {params.dataset.name} has another number of classes than the zoo's data, so that the head "

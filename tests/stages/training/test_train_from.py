@@ -15,6 +15,7 @@ from stages.params.network import MLP, Network, ResNet
 from stages.params.zoo import Recipe, ZooParams
 from stages.seeds import generator
 from stages.store.layout import Layout
+from stages.training import loop
 from stages.training.draws import Seeds
 from stages.training.loop import train_from, train_members
 
@@ -67,3 +68,10 @@ def test_networks_that_are_not_stacked_come_one_after_the_other():
     p = zoo(RESIDUAL)
     parts = list(train_from(build(RESIDUAL), fresh(p), p.recipe, Seeds(4), (0, 2), DATA, CTX))
     assert [tuple(part.shape[:2]) for part in parts] == [(2, 1)] * 3
+
+
+def test_nothing_is_trained_beyond_the_last_stop(monkeypatch):
+    p, steps = zoo(PLAIN), []
+    monkeypatch.setattr(loop, "set_rate", lambda _, recipe, step, total: steps.append((step, total)))
+    after(p, fresh(p), 0, 7)
+    assert steps == [(i, 7) for i in range(7)]

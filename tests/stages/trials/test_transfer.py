@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from school import convnet, course, data, examples, mlp, start
+from torch import nn
 
 from stages.datasets import Test, Train
 from stages.errors import UsageError
@@ -63,6 +64,12 @@ def test_another_number_of_classes_gets_a_new_head_and_no_zero_shot(tmp_path):
     assert found["sets"]["fresh"]["mean"][1] > 0.3
     with pytest.raises(UsageError, match=r"no zero-shot score; add epochs above 0 to \[0\]"):
         transfer(params(epochs=(0,)), {}, course(), *data(5), kept(tmp_path))
+
+
+def test_a_network_that_is_nothing_but_a_head_gets_a_new_one(tmp_path):
+    home, there = course(nn.Linear(4, 3), data(3, (4,))), data(5, (4,))
+    found = transfer(params(), {"fresh": lambda n: start(nn.Linear(4, 3), n)}, home, *there, kept(tmp_path))
+    assert (found["epochs"], found["new_head"]) == ([1, 3], True)
 
 
 def test_statistics_are_those_of_the_other_training_examples(tmp_path):
