@@ -51,7 +51,7 @@ class _Probe:
     def kept(self) -> dict[str, Any]:
         """Members as they were trained, with their own buffers; in double precision, where relabelling rounds nothing away."""
         numbers = np.flatnonzero(self.train)[: self.material.params.probed].tolist()
-        rows = torch.cat([self.zoo.rows(i, i + 1) for i in numbers])
+        rows = self._stored(numbers)
         path = self.material.canonical / ALIGNMENT
         return worth.kept(rows, numbers, read_alignment(path), read_symmetry(path), self.zoo.layout, self._as_stored)
 
@@ -59,12 +59,16 @@ class _Probe:
         """Held-out members (members, where none are held out) rebuilt from components of raw and of aligned members."""
         others = np.flatnonzero(~self.train if not self.train.all() else self.train)[: self.material.params.probed]
         fits, drawn = np.flatnonzero(self.train)[:FITTED], self.material.packed.layout.parameters
-        raw, raw_others = (torch.cat([self.zoo.rows(i, i + 1) for i in some])[:, :drawn] for some in (fits, others))
+        raw, raw_others = (self._stored(some.tolist())[:, :drawn] for some in (fits, others))
         members, held = (self.material.packed.pick(some) for some in (fits, others))
         sizes = self.material.params.round_trip
         found = [worth.round_trip(a, b, sizes, self._completed) for a, b in ((raw, raw_others), (members, held))]
         both = sorted(found[0].keys() & found[1].keys())
         return {"k": both, "raw": [found[0][k] for k in both], "aligned": [found[1][k] for k in both]}
+
+    def _stored(self, numbers: list[int]) -> Tensor:
+        """Complete members as they were trained."""
+        return torch.cat([self.zoo.rows(i, i + 1) for i in numbers])
 
     def _as_stored(self, rows: Tensor) -> Tensor:
         module, inputs = copy.deepcopy(self.material.completion.module).cpu().double(), self.test.inputs
