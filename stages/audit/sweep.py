@@ -75,12 +75,12 @@ def score(sweep: dict[str, Any]) -> Figure | None:
         return None
     axes = _against(sweep, "score", f"test {score_of(sweep).heading}")
     in_percent(axes)
-    axes.set_ylim(top=min(axes.get_ylim()[1], 1.004))  # a deviation may reach beyond what is possible
     members = {row["figures"]["members"]["mean"] for row in sweep["rows"] if "members" in row["figures"]}
     shared = (
         max(members, default=1.0) - min(members, default=0.0) < 1e-9
     )  # means of equal numbers differ in the last bit
     rule(axes, members.pop() if shared else None, "members", across=True)
+    axes.set_ylim(top=min(axes.get_ylim()[1], 1.004))  # a deviation may reach beyond what is possible
     return finished(axes, 2)
 
 

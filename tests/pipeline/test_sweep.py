@@ -184,10 +184,10 @@ def dwf(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_the_command_takes_several_axes_after_one_grid_and_ends_with_a_table(dwf: Dwf, store: Path):
-    code, out, _ = dwf(
+    code, out, err = dwf(
         "sweep", SMOKE, "--grid", "sample.seed=0,1", "sample.method=euler", "--store", store, "--jobs", "1"
     )
-    assert code == 0
+    assert code == 0, err
     assert "2 points, 12 stage results: 2 computed, 4 shared, 6 there already" in out
     rows = [line.split()[:2] for line in out.splitlines() if "±" in line]
     assert rows == [["euler", "2"]], "two seeds are runs of the same"

@@ -95,6 +95,13 @@ def test_without_test_data_only_the_distance_is_drawn(tmp_path: Path):
     assert re.findall(r'<figure id="(\w+)"', text) == ["novelty"]
 
 
+def test_members_are_in_view_however_far_the_generated_are(tmp_path: Path):
+    figure = page.score.draw(swept([point({"a.b": i}, score=0.1 + i / 100, members=0.9) for i in (0, 1)]))
+    assert figure
+    low, high = figure.axes[0].get_ylim()
+    assert low < 0.1 < 0.9 < high
+
+
 def test_many_lines_stay_apart(tmp_path: Path):
     sweep = swept([point({"a.kind": f"k{i}", "a.n": n}, score=0.5, distance=1.0) for i in range(20) for n in (1, 2)])
     figure = page.score.draw(sweep)
