@@ -112,12 +112,13 @@ class Quotient:
     def _by_values(self, member: int, row: Row) -> Tensor:
         """The network with its units paired with a member's by their sorted values: a start from which the descent
         finds back to a copy, where from others it may end in a local optimum.
-        """  # fmt: skip
+        """
         weights, target, pairs = self.layout.unflatten(row), self.layout.unflatten(self.members[member]), {}
         for name in self._symmetry.children:
             cost = torch.zeros(())
             for a in self._symmetry.groups[name].axes:
-                cost = cost + torch.cdist(*(self._units_of(name, a, some[a.tensor]) for some in (target, weights)))
+                theirs, ours = (self._units_of(name, a, some[a.tensor]) for some in (target, weights))
+                cost = cost + torch.cdist(theirs, ours)
             pairs[name] = best_assignment(-cost)
         return self.layout.flatten(self._symmetry.act(pairs, weights))
 

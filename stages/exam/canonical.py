@@ -55,7 +55,7 @@ class _Probe:
         path = self.material.canonical / ALIGNMENT
         return worth.kept(rows, numbers, read_alignment(path), read_symmetry(path), self.zoo.layout, self._as_stored)
 
-    def round_trip(self) -> dict[str, list[float]]:
+    def round_trip(self) -> dict[str, list[int] | list[float]]:
         """Held-out members (members, where none are held out) rebuilt from components of raw and of aligned members."""
         others = np.flatnonzero(~self.train if not self.train.all() else self.train)[: self.material.params.probed]
         fits, drawn = np.flatnonzero(self.train)[:FITTED], self.material.packed.layout.parameters

@@ -40,9 +40,9 @@ def test_where_and_how_fast_a_run_goes_is_no_part_of_any_key():
     [
         ("stages/fit.py", {"fit"}),
         ("stages/zoo.py", {"zoo"}),
-        ("stages/params/fit.py", {"fit"}),
+        ("stages/params/fit.py", {"fit", "sample", "evaluate"}),
         ("stages/flow/ode.py", {"fit", "sample"}),
-        ("stages/symmetry/rebasin.py", {"canonicalize", "evaluate"}),
+        ("stages/symmetry/rebasin.py", {"canonicalize", "pack", "evaluate"}),
         ("stages/audit/report.html.jinja", {"evaluate"}),
         ("stages/store/layout.py", {"zoo", "canonicalize", "pack", "fit", "sample", "evaluate"}),
     ],
