@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is loaded; see pipeline/__main__.py
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # before torch is loaded; see pipeline/__main__.py
 
 import pytest
 import torch
