@@ -10,6 +10,8 @@ from stages.store.refs import Ref
 SMOKE = PROJECT / "conf" / "smoke.yaml"
 Done = dict[str, tuple[Ref, bool]]
 """What each stage made, and whether it was reused."""
+Dwf = Callable[..., tuple[int, str, str]]
+"""The command line in this process: arguments to exit code, standard output, standard error."""
 
 
 def run_smoke(

@@ -1,13 +1,16 @@
-"""One Prefect server for the session, of the kind that `dwf run` starts for itself."""
+"""The command line in this process, and one Prefect server for the session, of the kind that `dwf run` starts."""
 
 import importlib
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 from fake_run import Served
+from smoke import Dwf
 
+from pipeline import __main__
 from pipeline.api import home_of, reporting_to
 from pipeline.server import embedded_server
 
@@ -25,3 +28,17 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             return httpx.post(f"{server.url}/{what}/filter", json=query).raise_for_status().json()
 
         yield Served(store, server.url, ask)
+
+
+@pytest.fixture
+def dwf(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Dwf:
+    """Run a command in this process: exit code, standard output, standard error."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["dwf", *map(str, arguments)])
+        monkeypatch.delenv("DWF_DEBUG", raising=False)
+        code = __main__.run()
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return call

@@ -3,33 +3,16 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file
-from smoke import SMOKE, Done
+from smoke import SMOKE, Done, Dwf
 
-from pipeline import __main__, cli
+from pipeline import cli
 from pipeline.config import PROJECT
 from stages.artifacts.members import open_weights
 from stages.errors import DwfError
-
-Dwf = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def dwf(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Dwf:
-    """Run a command in this process: exit code, standard output, standard error."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["dwf", *map(str, arguments)])
-        monkeypatch.delenv("DWF_DEBUG", raising=False)
-        code = __main__.run()
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return call
 
 
 def one_line(err: str) -> bool:

@@ -4,15 +4,12 @@ import csv
 import json
 import re
 import shutil
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from smoke import SMOKE, Done
+from smoke import SMOKE, Done, Dwf
 
-from pipeline import __main__
 from pipeline.grid import read_sweep
 from pipeline.points import Point, points_of
 from pipeline.sweep import Results, run_points
@@ -164,23 +161,6 @@ def test_a_page_that_is_there_stays_and_other_points_have_another(store: Path):
     assert (folder / "manifest.json").stat().st_mtime_ns == before
     failed = found | {"points": [found["points"][0], found["points"][1] | {"failed": "why"}]}
     assert sweep_key(failed) != folder.name
-
-
-Dwf = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def dwf(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Dwf:
-    """Run a command in this process: exit code, standard output, standard error."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["dwf", *map(str, arguments)])
-        monkeypatch.delenv("DWF_DEBUG", raising=False)
-        code = __main__.run()
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return call
 
 
 def test_the_command_takes_several_axes_after_one_grid_and_ends_with_a_table(dwf: Dwf, store: Path):
