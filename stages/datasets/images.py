@@ -40,6 +40,8 @@ SOURCES = {
                    (0.4377, 0.4438, 0.4728), (0.1980, 0.2010, 0.1970)),
 }  # fmt: skip
 """Data set -> where it comes from."""
+STL10_AS_CIFAR10 = np.array([0, 2, 1, 3, 4, 5, 7, -1, 8, 9])
+"""airplane bird car cat deer dog horse monkey ship truck -> CIFAR-10's number of the same class; it has no monkeys."""
 
 
 def read(dataset: Images, root: Path, *, train: bool) -> Examples:
@@ -56,19 +58,18 @@ def read(dataset: Images, root: Path, *, train: bool) -> Examples:
             f"files there ({source.files}), or name another root with --data-root or DWF_DATA_ROOT"
         ) from error
     labels = data.labels if hasattr(data, "labels") else data.targets
-    return Examples(_channels_first(np.asarray(data.data)), np.asarray(labels))
+    examples = Examples(_channels_first(np.asarray(data.data)), np.asarray(labels))
+    return _as_cifar10(examples) if (dataset.name, dataset.classes) == ("stl10", "cifar10") else examples
 
 
 def encode(dataset: Images, examples: Examples) -> Tensor:
     """Standardized images [examples, channels, height, width], float32; padding is black, as a pixel is.
 
-    Raises UsageError if images are larger, or have more channels, than asked for.
+    Raises UsageError if images have more channels than asked for.
     """
     source = SOURCES[dataset.name]
     mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (source.mean, source.std))
-    pixels = torch.from_numpy(_padded(dataset, examples.inputs)).to(
-        torch.float32, memory_format=torch.contiguous_format
-    )
+    pixels = torch.from_numpy(_sized(dataset, examples.inputs)).to(torch.float32, memory_format=torch.contiguous_format)
     return _coloured(dataset, pixels.div_(255).sub_(mean).div_(std))
 
 
@@ -85,6 +86,12 @@ def _opened(title: str, root: str, train: bool) -> Any:
     return cls(root, train=train, download=not offline())
 
 
+def _as_cifar10(examples: Examples) -> Examples:
+    """STL-10's examples of CIFAR-10's classes, numbered as those are."""
+    numbers = STL10_AS_CIFAR10[examples.targets]
+    return Examples(examples.inputs, numbers).at(np.flatnonzero(numbers >= 0))
+
+
 def _channels_first(pixels: np.ndarray) -> np.ndarray:
     """Grey images come without channels, CIFAR's with them last."""
     if pixels.ndim == 3:
@@ -92,15 +99,16 @@ def _channels_first(pixels: np.ndarray) -> np.ndarray:
     return pixels.transpose(0, 3, 1, 2) if pixels.shape[-1] == 3 else pixels
 
 
-def _padded(dataset: Images, pixels: np.ndarray) -> np.ndarray:
-    """Black around the image; where the room is odd, one more pixel below and right."""
+def _sized(dataset: Images, pixels: np.ndarray) -> np.ndarray:
+    """As asked for: scaled down by antialiased bilinear interpolation, or with black around the image; where the room
+    is odd, one more pixel below and right.
+    """
     side = int(pixels.shape[-1])
-    missing = 0 if dataset.size is None else dataset.size - side
-    if missing < 0:
-        raise UsageError(
-            f"zoo.dataset.size: {dataset.size}, but {dataset.name}'s images are {side} pixels wide; "
-            "padding only enlarges"
-        )
+    size = dataset.size or side
+    if (missing := size - side) < 0:
+        from torchvision.transforms.functional import resize
+
+        return resize(torch.from_numpy(pixels), [size, size], antialias=True).numpy()
     room = (missing // 2, missing - missing // 2)
     return np.pad(pixels, np.array([(0, 0), (0, 0), room, room])) if missing else pixels
 

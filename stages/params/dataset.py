@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PositiveInt, TypeAdapter
+from pydantic import BeforeValidator, Field, PositiveInt, TypeAdapter, model_validator
 
 from stages.params.base import Params
 
@@ -29,9 +29,20 @@ class Images(Splits):
 
     name: Literal["mnist", "fashion_mnist", "cifar10", "cifar100", "stl10", "svhn"]
     size: PositiveInt | None = None
-    """Zero-pad to this height and width. None: as they are."""
+    """Height and width: smaller images are zero-padded, larger ones scaled down. None: as they are."""
     channels: Literal[1, 3] | None = None
     """3 repeats grey images. None: as they are."""
+    classes: Literal["own", "cifar10"] = "own"
+    """`cifar10`: STL-10's classes in CIFAR-10's order, for networks that learned those; monkeys, which CIFAR-10 lacks,
+    are left out. Without it a zero-shot score would compare classes of different meaning."""
+
+    @model_validator(mode="after")
+    def _named_alike(self) -> "Images":
+        if self.classes == "cifar10" and self.name not in ("cifar10", "stl10"):
+            raise ValueError(
+                f"classes: cifar10 is for stl10 alone, whose classes can be told in CIFAR-10's; found {self.name}"
+            )
+        return self
 
 
 class Texts(Splits):

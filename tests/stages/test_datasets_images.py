@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import scipy.io
 import torch
+from PIL import Image
+from pydantic import ValidationError
 from torchvision.datasets import cifar, stl10, svhn
 
 from stages.datasets import load_fitting, load_test
@@ -141,11 +143,30 @@ def test_padding_is_black_and_centred_and_grey_is_repeated(made_up, size, channe
         assert torch.allclose(channel[:, border], torch.tensor(-0.1307 / 0.3081))
 
 
+def test_larger_images_are_scaled_down_as_pillow_does(colourful):
+    inputs = load_test(Images(name="stl10", size=32), colourful).inputs
+    assert inputs.shape == (6, 3, 32, 32)
+    written = Image.fromarray(drawn(6, 96, 50)[2].transpose(1, 2, 0)).resize((32, 32), Image.Resampling.BILINEAR)
+    found = pixels_of("stl10", inputs)[2].astype(int)
+    assert np.abs(found - np.asarray(written).transpose(2, 0, 1)).max() <= 1
+
+
+def test_stl10_told_in_cifar10_s_classes_has_no_monkeys(colourful):
+    own = load_test(Images(name="stl10"), colourful)
+    told = load_test(Images(name="stl10", classes="cifar10"), colourful)
+    stl10 = ["airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck"]
+    cifar10 = ["airplane", "car", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+    names = [stl10[i] for i in own.targets]
+    assert [cifar10[i] for i in told.targets] == [name for name in names if name != "monkey"]
+    assert torch.equal(told.inputs, own.inputs[[name != "monkey" for name in names]])
+    with pytest.raises(ValidationError, match="for stl10 alone"):
+        Images(name="svhn", classes="cifar10")
+
+
 @pytest.mark.parametrize(("wrong", "says"), [
-    ({"name": "mnist", "size": 27}, "zoo.dataset.size: 27, but mnist's images are 28 pixels wide"),
     ({"name": "cifar10", "channels": 1}, "zoo.dataset.channels: 1, but cifar10's images have 3"),
 ])  # fmt: skip
-def test_images_are_neither_cropped_nor_bleached(colourful, made_up, wrong, says):
+def test_images_are_not_bleached(colourful, wrong, says):
     with pytest.raises(UsageError) as caught:
         load_fitting(Images(**wrong), colourful)
     assert says in str(caught.value)
