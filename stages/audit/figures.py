@@ -64,6 +64,7 @@ class Yardstick:
 class Subject:
     """One set of networks: their rows, what they do on the test data (None: there is none), and what they are to the
     members. `copied` is what they would do with the reference member's BatchNorm statistics, None where none are told.
+    `found` are their distances to members, if they are known already.
     """
 
     role: str
@@ -72,6 +73,7 @@ class Subject:
     outcome: Outcome | None
     yardstick: Yardstick
     copied: Outcome | None = None
+    found: Nearest | None = None
 
     @property
     def themselves(self) -> bool:
@@ -94,7 +96,7 @@ class Subject:
     @cached_property
     def nearest(self) -> Nearest:
         """Distance to the nearest member, however the units are ordered, and which."""
-        return self.yardstick.quotient.nearest(self.rows, self.themselves)
+        return self.found or self.yardstick.quotient.nearest(self.rows, self.themselves)
 
     @cached_property
     def codes(self) -> Tensor:

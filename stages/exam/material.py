@@ -13,7 +13,7 @@ from stages.artifacts.complete import Completion, completion
 from stages.artifacts.members import is_train
 from stages.audit.figures import Yardstick
 from stages.audit.outcome import Outcome, outcome
-from stages.audit.quotient import Quotient
+from stages.audit.quotient import Nearest, Quotient
 from stages.context import Context
 from stages.datasets import Test
 from stages.flow.codes import Codes, principal_codes
@@ -104,6 +104,11 @@ class Material:
         bar = float(torch.quantile(done.scores, self.params.bar_quantile)) if done else None
         heldout = (self.heldout, self.outcome(self.heldout, sizes=self.params.ensembles))
         return Yardstick(self.quotient, self.encode, self.params.margins, done, bar, heldout)
+
+    @cached_property
+    def nearest(self) -> Nearest:
+        """The generated networks' distances to members, which baselines are set beside."""
+        return self.quotient.nearest(self.generated)
 
     @cached_property
     def quotient(self) -> Quotient:

@@ -1,6 +1,6 @@
 """The sets of networks that are measured: members, held-out members, generated ones, and what needs no generator."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -49,21 +49,39 @@ def subject(material: Material, one: Set) -> Subject:
         done = y.heldout[1]
     else:
         done = material.outcome(rows, sizes=material.params.ensembles if one.role == "generated" else ())
-    return Subject(one.role, one.family, rows, done, y, copied)
+    found = material.nearest if one.role == "generated" else None
+    return Subject(one.role, one.family, rows, done, y, copied, found)
 
 
 def _drawn(material: Material) -> Iterator[Set]:
     """What anybody can do with the members and no generator."""
     p, members = material.params, material.members
-    for level in p.noise:
+    for level in _with(p.noise, noise_reaching(material)):
         yield _baseline(material, "noise", f"{level:g}", partial(baselines.noise, members, material.spread, level))
-    for share in p.interpolation:
+    for share in _with(p.interpolation, interpolation_reaching(material)):
         yield _baseline(material, "interpolation", f"{share:g}", partial(baselines.interpolation, members, share))
     for size in (k for k in p.soup if k <= len(members)):
         yield _baseline(material, "soup", f"{size}", partial(baselines.soup, members, size))
     yield _baseline(
         material, "gaussian", "null", partial(baselines.gaussian, material.encode(members), material.decode)
     )
+
+
+def noise_reaching(material: Material) -> float:
+    """The level of noise that moves members as far as the generated networks lie from theirs."""
+    return float(material.nearest.distance.median() / material.spread.norm())
+
+
+def interpolation_reaching(material: Material) -> float:
+    """The share that does; half the way to another member is the farthest."""
+    pair = (2 * torch.from_numpy(material.packed.facts("pca/variance")).sum()).sqrt()  # root mean square distance
+    return min(0.5, float(material.nearest.distance.median() / pair))
+
+
+def _with(levels: Sequence[float], matched: float) -> list[float]:
+    """Also the level at the generated networks' own distance: between two others a straight line may flatter them."""
+    rounded = float(f"{matched:.3g}")
+    return sorted({*levels, *([rounded] if rounded else [])})
 
 
 def _baseline(material: Material, family: str, level: str, rows: Callable[[int, torch.Generator], Tensor]) -> Set:

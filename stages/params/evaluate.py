@@ -18,9 +18,10 @@ class EvaluateParams(Params):
     baseline: PositiveInt = 100
     """Networks per baseline."""
     noise: tuple[PositiveFloat, ...] = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5)
-    """Noise baselines: standard deviations relative to each tensor's own spread."""
+    """Noise baselines: standard deviations relative to each tensor's own spread. One more level is placed where it moves
+    members as far as the generated networks lie from theirs."""
     interpolation: tuple[PositiveFloat, ...] = (0.1, 0.2, 0.3, 0.5)
-    """Pair baselines: the share of the second member."""
+    """Pair baselines: the share of the second member; and one more, placed likewise."""
     soup: tuple[PositiveInt, ...] = (2, 4, 8, 16)
     """Soup baselines: how many aligned members are averaged; sizes beyond the zoo are left out."""
     ensembles: tuple[PositiveInt, ...] = (1, 2, 5, 10, 20, 50, 100, 200)
