@@ -11,10 +11,14 @@ from stages.artifacts.fitted import Fitted, read_fitted
 from stages.artifacts.members import WEIGHTS, open_weights
 from stages.artifacts.spaces import leave
 from stages.context import Context, torch_threads
+from stages.flow.guidance import calls as calls_each
+from stages.flow.guidance import guided
 from stages.flow.ode import CALLS, integrate
 from stages.flow.source import noise
+from stages.members.choice import choice_of
 from stages.params.sample import SampleParams
 from stages.seeds import generator
+from stages.store.plan import spans
 from stages.store.refs import Ref
 from stages.store.weights import WeightsWriter
 
@@ -23,31 +27,37 @@ BATCH = 256
 
 
 def sample(packed: Ref, fitted: Ref, params: SampleParams, ctx: Context) -> dict[str, Any]:
-    """Integrate noise to rows of weights, and complete them; network i depends on the seed and i alone.
+    """Integrate noise to rows of weights, and complete them; network i depends on the seed and
+    i alone, or, where the best of several are kept, on those of its batch.
 
-    Raises Diverged naming the network whose weights aren't finite.
+    Raises Diverged naming the network whose weights aren't finite, UsageError where `params.condition` is nothing that
+    the flow was told, or `params.keep` needs data and the zoo has none.
     """
     zoo, flow = open_weights(packed), read_fitted(fitted.path)
     names = [f"generated-{i:05d}" for i in range(params.networks)]
     attrs = {name: zoo.attrs[name] for name in ("network", "dataset")} | {
-        "stage": "sample", "batchnorm": params.batchnorm.model_dump(mode="json"),
+        "stage": "sample", "batchnorm": params.batchnorm.model_dump(mode="json"), "keep": params.keep,
     }  # fmt: skip
-    complete = completion(zoo, params.batchnorm, ctx)
-    writer = WeightsWriter(ctx.out / WEIGHTS, complete.layout, names, attrs)
     flow.velocity.to(ctx.device)
+    told = flow.conditions.encode({name: np.array([value]) for name, value in params.condition.items()})[0]
+    velocity = guided(flow.velocity, told.to(ctx.device), params.guidance) if params.condition else flow.velocity
+    complete, choice = completion(zoo, params.batchnorm, ctx), choice_of(zoo, params.keep, ctx)
+    writer = WeightsWriter(ctx.out / WEIGHTS, complete.layout, names, attrs)
     with torch_threads(ctx.threads):
         for start, stop in list(writer.missing(BATCH)):
-            points = integrate(
-                flow.velocity, _noise(flow, params, start, stop).to(ctx.device), params.method, params.steps
-            )
-            writer.write(start, complete.rows(leave(points.cpu(), flow.space, zoo)))
+            drawn = choice.candidates(start, stop)
+            parts = (_noise(flow, params, drawn[a:b]).to(ctx.device) for a, b in spans(len(drawn), BATCH))
+            points = torch.cat([integrate(velocity, x0, params.method, params.steps).cpu() for x0 in parts])
+            rows = complete.rows(leave(points, flow.space, zoo))
+            writer.write(start, choice.best(complete.module, rows, stop - start, ctx.device))
             ctx.progress(stop / params.networks, f"{stop} of {params.networks} networks")
     writer.finish({"seed": np.arange(params.networks)})
-    return {"networks": params.networks, "velocity_calls": params.steps * CALLS[params.method]}
+    calls = params.steps * CALLS[params.method] * calls_each(len(params.condition), params.guidance)
+    return {"networks": params.networks, "velocity_calls": calls}
 
 
-def _noise(flow: Fitted, params: SampleParams, start: int, stop: int) -> Tensor:
-    """Source noise, one generator per network."""
+def _noise(flow: Fitted, params: SampleParams, numbers: range) -> Tensor:
+    """Source noise, one generator per draw."""
     law = flow.source_law
-    draws = [noise(law, flow.dim, generator=generator(params.seed, "sample", i)) for i in range(start, stop)]
-    return torch.stack(draws) * flow.source_std
+    draws = [noise(law, flow.dim, generator=generator(params.seed, "sample", i)) for i in numbers]
+    return torch.stack(draws) * flow.source_std * params.temperature

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,29 +13,41 @@ from stages.flow.codes import Codes, principal_codes
 from stages.flow.tokens import Tokens, TokenSet, tokens_of
 from stages.params.fit import NeuronTokens, Pca, Raw
 from stages.store.checkpoints import load_tensors, save_tensors
+from stages.store.plan import spans
 from stages.store.weights import Weights
 from stages.symmetry.table import Symmetry
 
 SPACE = "space.safetensors"
+BLOCK = 256
+"""Networks read at once while the space is made."""
+OF_TOKENS = ("positions", "mean", "std", "axes", "variance")
+"""What is stored of a set of tokens."""
 Space = Codes | Tokens | None
 """None: rows as they are."""
 
 
-def enter(packed: Weights, params: Raw | Pca | NeuronTokens) -> tuple[Tensor, Space]:
-    """All packed networks as points [networks, dim], and the way back; made from the training members alone.
+def space_of(packed: Weights, params: Raw | Pca | NeuronTokens) -> Space:
+    """The space that parameters name, made from the training members alone, which are read block by block.
 
     Codes come from the Gram matrix that pack computed: then no weight is read at all.
     """
     fits = is_train(packed)
     if isinstance(params, Pca):
         gram = torch.from_numpy(packed.facts("pca/gram"))
-        codes = principal_codes(gram[fits][:, fits], params.components, params.whiten)
-        return codes.encode(gram[:, fits]), codes
-    rows = packed.rows()
+        return principal_codes(gram[fits][:, fits], params.components, params.whiten)
     if isinstance(params, Raw):
-        return rows, None
-    tokens = tokens_of(packed.layout, Symmetry.from_json(packed.attrs["symmetry"]), rows[fits])
-    return tokens.encode(rows), tokens
+        return None
+    blocks = (packed.rows(start, stop)[fits[start:stop]] for start, stop in spans(len(packed), BLOCK))
+    return tokens_of(packed.layout, Symmetry.from_json(packed.attrs["symmetry"]), blocks)
+
+
+def located(packed: Weights, space: Space, index: np.ndarray) -> Tensor:
+    """Packed networks as points of a space, [index, dim]."""
+    if isinstance(space, Codes):
+        gram = torch.from_numpy(packed.facts("pca/gram"))
+        return space.encode(gram[index][:, is_train(packed)])
+    rows = packed.pick(index)
+    return rows if space is None else space.encode(rows)
 
 
 def leave(points: Tensor, space: Space, packed: Weights) -> Tensor:
@@ -56,10 +69,8 @@ def save_space(folder: Path, space: Space) -> None:
     if isinstance(space, Codes):
         save_tensors(folder / SPACE, {"basis": space.basis, "scale": space.scale}, {"kind": "codes"})
     elif isinstance(space, Tokens):
-        tensors = {
-            f"{i}.{name}": getattr(s, name) for i, s in enumerate(space.sets) for name in TokenSet.__annotations__
-        }
-        save_tensors(folder / SPACE, tensors, {"kind": "tokens", "parameters": space.parameters})
+        tensors = {f"{i}.{name}": getattr(one, name) for i, one in enumerate(space.sets) for name in OF_TOKENS}
+        save_tensors(folder / SPACE, tensors, {"kind": "tokens", "ends": [one.ends for one in space.sets]})
 
 
 def read_space(folder: Path) -> Space:
@@ -73,6 +84,6 @@ def read_space(folder: Path) -> Space:
 
 
 def _tokens(tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> Tokens:
-    count = len({name.partition(".")[0] for name in tensors})
-    parts = [{name: tensors[f"{i}.{name}"] for name in TokenSet.__annotations__} for i in range(count)]
-    return Tokens(tuple(TokenSet(**part) for part in parts), facts["parameters"])
+    ends = [(pair[0], pair[1]) if pair else None for pair in facts["ends"]]
+    stored = [{name: tensors[f"{i}.{name}"] for name in OF_TOKENS} for i in range(len(ends))]
+    return Tokens(tuple(TokenSet(**values, ends=pair) for values, pair in zip(stored, ends, strict=True)))

@@ -1,27 +1,55 @@
-"""Which source noise goes with which data: independent draws, or neurons of noise matched to neurons of data."""
+"""Which source noise goes with which data: independent draws, or noise matched to data by linear assignment."""
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from stages.flow.tokens import split
+from stages.flow.tokens import Shape, split
+
+Points = Float[Tensor, "batch dim"]
 
 
-def match_tokens(
-    x0: Float[Tensor, "batch dim"], x1: Float[Tensor, "batch dim"], shapes: tuple[tuple[int, int], ...]
-) -> Float[Tensor, "batch dim"]:
-    """The noise x0 with the tokens of every set reordered so that, network by network, they lie nearest to x1's.
+def match_networks(x0: Points, x1: Points) -> Points:
+    """The noise x0 reordered over the batch so that it lies nearest to x1 (minibatch optimal transport, Tong et al.,
+    arXiv 2302.00482).
+    """
+    return x0[_assigned(x1 @ x0.T)]
+
+
+def match_units(x0: Points, x1: Points, shapes: tuple[Shape, ...]) -> Points:
+    """The noise x0 with its units reordered so that, network by network and set by set, their own features lie nearest
+    to x1's; pairs move with their units.
 
     The linear assignment of least squared distance (equivariant optimal transport, Klein et al., arXiv 2306.15030).
-    Tokens of one set are drawn alike, so a reordered draw is as good a draw.
+    Units of one set are drawn alike, so a reordered draw is as good a draw.
     """
-    return torch.cat([_nearest(a, b).flatten(1) for a, b in zip(split(x0, shapes), split(x1, shapes), strict=True)], 1)
+    noise, data = split(x0, shapes), split(x1, shapes)
+    orders = [_order(a, b) for a, b, shape in zip(noise, data, shapes, strict=True) if shape.ends is None]
+    moved = [_take(part, orders[i], 1) for i, part in enumerate(noise[: len(orders)])]
+    for part, shape in zip(noise[len(orders) :], shapes[len(orders) :], strict=True):
+        assert shape.ends is not None, "units come before pairs"
+        a, b = (orders[end] for end in shape.ends)
+        pairs = part.unflatten(1, (a.shape[1], b.shape[1]))
+        moved.append(_take(_take(pairs, a, 1), b, 2).flatten(1, 2))
+    return torch.cat([part.flatten(1) for part in moved], 1)
 
 
-def _nearest(noise: Float[Tensor, "batch tokens features"], data: Float[Tensor, "batch tokens features"]) -> Tensor:
-    if noise.shape[1] == 1:
-        return noise
-    scores = (data @ noise.transpose(1, 2)).cpu().numpy()  # least squares is the largest inner product
-    order = torch.stack([torch.from_numpy(linear_sum_assignment(one, maximize=True)[1]) for one in scores])
-    return noise.gather(1, order.to(noise.device).unsqueeze(-1).expand_as(noise))
+def _order(noise: Float[Tensor, "batch units features"], data: Float[Tensor, "batch units features"]) -> Tensor:
+    """For every network, which unit of noise goes where: [batch, units]."""
+    batch, units, features = noise.shape
+    if units == 1 or not features:
+        return torch.arange(units, device=noise.device).expand(batch, units)
+    return torch.stack([_assigned(scores) for scores in data @ noise.transpose(1, 2)])
+
+
+def _assigned(scores: Float[Tensor, "n n"]) -> Int[Tensor, " n"]:
+    """The column for every row; least squares is the largest inner product."""
+    columns = linear_sum_assignment(scores.cpu().numpy(), maximize=True)[1]
+    return torch.from_numpy(columns).to(scores.device)
+
+
+def _take(values: Tensor, order: Int[Tensor, "batch units"], axis: int) -> Tensor:
+    """Reorder one axis of every network's values."""
+    index = order.reshape(order.shape[0], *(order.shape[1] if i == axis else 1 for i in range(1, values.ndim)))
+    return values.gather(axis, index.expand_as(values))

@@ -34,12 +34,13 @@ def check_shapes(module: nn.Module, train: Train, data: str) -> None:
 def fitness(module: nn.Module, rows: Float[Tensor, "networks parameters"], train: Train, validation: Validation,
             device: torch.device) -> dict[str, np.ndarray]:  # fmt: skip
     """Score and mean loss of every member, on what members fit and on what they don't."""
-    fit_score, fit_loss = _appraise(module, rows, train, device)
-    score, loss = _appraise(module, rows, validation, device)
+    fit_score, fit_loss = appraised(module, rows, train, device)
+    score, loss = appraised(module, rows, validation, device)
     return {"train_score": fit_score, "train_loss": fit_loss, "validation_score": score, "validation_loss": loss}
 
 
-def _appraise(module: nn.Module, rows: Tensor, data: Train | Validation, device: torch.device) -> list[np.ndarray]:
+def appraised(module: nn.Module, rows: Tensor, data: Train | Validation, device: torch.device) -> list[np.ndarray]:
+    """Scores and mean losses, [networks] each, of complete networks given as rows."""
     layout, splits = Layout.of_module(module), zip(data.inputs.split(10_000), data.targets.split(10_000), strict=True)
     parts = ((outputs(module, layout, rows, inputs.to(device)).cpu(), targets) for inputs, targets in splits)
     return [figure.numpy() for figure in appraise(parts)]

@@ -49,7 +49,7 @@ class Pca(Params):
 
 
 class NeuronTokens(Params):
-    """Every neuron's weights together, each kind standardized; see `stages.flow.tokens`."""
+    """Every unit's weights together, and those between two units by themselves; see `stages.flow.tokens`."""
 
     kind: Literal["tokens"] = "tokens"
 
@@ -64,12 +64,20 @@ class Velocity(Params):
 
 
 class TokenVelocity(Params):
-    """Attention over neuron tokens, blind to their order; needs `space: {kind: tokens}`."""
+    """Attention over units, blind to their order; needs `space: {kind: tokens}`."""
 
     kind: Literal["tokens"] = "tokens"
     width: PositiveInt = 128
     depth: PositiveInt = 4
     heads: PositiveInt = 4
+    pair_width: PositiveInt = 16
+    """Width of what is told about each pair of units, where there are any: networks with more than one hidden layer."""
+
+    @model_validator(mode="after")
+    def _divisible(self) -> "TokenVelocity":
+        if self.width % self.heads:
+            raise ValueError(f"heads must divide width, but {self.heads} doesn't divide {self.width}")
+        return self
 
 
 class Source(Params):
@@ -103,6 +111,8 @@ class AdamW(Params):
     final_lr: NonNegativeFloat = 1e-6
     betas: tuple[float, float] = (0.9, 0.95)
     weight_decay: NonNegativeFloat = 1e-5
+    warmup: float = Field(default=0.0, ge=0, lt=1)
+    """Share of all steps in which the learning rate rises."""
 
 
 class FitParams(Params):
@@ -110,8 +120,13 @@ class FitParams(Params):
 
     space: Annotated[Raw | Pca | NeuronTokens, Field(discriminator="kind")] = Pca()
     velocity: Annotated[Velocity | TokenVelocity, Field(discriminator="kind")]
-    coupling: Literal["independent", "neurons"] = "independent"
-    """Which noise goes with which member: any, or with its neurons reordered to lie nearest to the member's neurons."""
+    coupling: Literal["independent", "networks", "units"] = "independent"
+    """Which noise goes with which member: any; the batch's reordered to lie nearest to the batch's members; or each one
+    with its units reordered to lie nearest to the member's units, which needs `space: {kind: tokens}`."""
+    condition: tuple[Literal["initialisation", "validation_score", "validation_loss", "dataset"], ...] = ()
+    """Facts about each member that the flow is told, for `sample.condition`."""
+    condition_dropout: float = Field(default=0.1, ge=0, le=1)
+    """How often it isn't told, so that it also learns to go without, and guidance has something to move away from."""
     source: Source = Source()
     path_noise: NonNegativeFloat = 0.0
     """Standard deviation of the noise added along the path."""
@@ -125,16 +140,24 @@ class FitParams(Params):
     """`heldout` keeps the weights with the lowest loss on held-out members instead of the last ones."""
     check_every: PositiveInt = 500
     """Steps between held-out losses, dispersions and checkpoints."""
+    patience: PositiveInt | None = None
+    """Stop after so many checks without a lower held-out loss. None: never before the last step."""
+    watch: NonNegativeInt = 16
+    """Networks drawn ten times during a fit, to score them on validation data and look whether they are new; 0: none."""
+    hold: PositiveFloat = 4.0
+    """GiB of members held in memory; more are read from the store as they are needed. The result is the same."""
     precision: Literal["fp32", "tf32", "bf16"] = "fp32"
-    """Anything but fp32 takes effect on CUDA alone."""
+    """Of products: tf32 takes effect on CUDA alone; bf16 is faster on processors that have it, slower on others."""
+    compile: bool = False
+    """Let torch.compile fuse the velocity network's training step: a minute first, faster steps afterwards."""
     seed: NonNegativeInt = 0
 
     @model_validator(mode="after")
     def _tokens_where_needed(self) -> "FitParams":
         if isinstance(self.space, NeuronTokens):
             return self
-        for name, value in (("velocity.kind: tokens", self.velocity.kind), ("coupling: neurons", self.coupling)):
-            if value in ("tokens", "neurons"):
+        for name, value in (("velocity.kind: tokens", self.velocity.kind), ("coupling: units", self.coupling)):
+            if value in ("tokens", "units"):
                 raise ValueError(f"{name} needs fit.space: {{kind: tokens}}, found {self.space.kind}")
         return self
 

@@ -28,7 +28,10 @@ def test_every_shipped_configuration_is_valid_and_named_after_its_file(file: Pat
         ("zoo.dataset=mnits", ["zoo.dataset.name", "unknown value 'mnits', did you mean 'mnist'?", "iris, digits"]),
         ("zoo.dataset={name: mnits, size: 32}", ["zoo.dataset.name", "'mnist'", "'mnits'"]),
         ("zoo.dataset={nam: iris}", ["zoo.dataset.name: required, but missing; found {'nam': 'iris'}"]),
-        ("zoo.dataset={name: mnist, sise: 32}", ["sise", "did you mean 'size'?", "channels, classes, name, size, test, train"]),
+        (
+            "zoo.dataset={name: mnist, sise: 32}",
+            ["sise", "did you mean 'size'?", "channels, classes, name, size, test, train"],
+        ),
         ("zoo.dataset={name: iris, size: 32}", ["size", "unknown key", "allowed here: name, test, train, validation"]),
         ("zoo.network.widths=[4]", ["zoo.network.widths", "at least 2"]),
         ("zoo.recipe.lr=.inf", ["zoo.recipe.lr", "finite"]),

@@ -10,10 +10,15 @@ from stages.artifacts.alignment import ALIGNMENT, Alignment
 from stages.artifacts.fitted import CURVES, VELOCITY, read_fitted
 from stages.artifacts.members import is_train, open_weights
 from stages.context import Context
-from stages.errors import Diverged
-from stages.fit import _Data, _draw, _times, fit
+from stages.datasets import load_fitting
+from stages.errors import Diverged, UsageError
+from stages.fit import fit
+from stages.fitting.batches import Batches, ahead, times
+from stages.fitting.points import Points, points_of
+from stages.members.fitness import appraised
 from stages.nets.registry import build
 from stages.pack import FACTS, pack
+from stages.params.dataset import dataset_from
 from stages.params.fit import FitParams
 from stages.params.network import MLP
 from stages.params.pack import PackParams
@@ -25,7 +30,7 @@ from stages.store.refs import Ref
 from stages.store.weights import write_weights
 from stages.symmetry.table import Axis, Group, Symmetry
 
-NETWORK = MLP(widths=(2, 3, 2))
+NETWORK = MLP(widths=(4, 3, 3))
 HELDOUT = 8
 AXES = (Axis("1.weight", 0, +1), Axis("1.bias", 0, +1), Axis("3.weight", 1, -1))
 HIDDEN = Symmetry({"hidden1": Group(3, AXES)})
@@ -35,13 +40,13 @@ def ref(stage: str, path: Path) -> Ref:
     return Ref(stage=stage, key="test", path=path, digest="")
 
 
-def packed_from(rows: torch.Tensor, folder: Path) -> Ref:
+def packed_from(rows: torch.Tensor, folder: Path, dataset: str | None = "iris", **known: np.ndarray) -> Ref:
     """A packed artifact of these networks, the last few held out, nothing relabelled."""
     layout = Layout.of(build(NETWORK).state_dict())
     n = len(rows)
-    facts = {name: np.zeros(n) for name in FACTS}
+    facts = {name: np.zeros(n) for name in FACTS} | known
     facts["split"] = np.array(["train"] * (n - HELDOUT) + ["held-out"] * HELDOUT, dtype=object)
-    attrs = {"network": NETWORK.model_dump(mode="json"), "dataset": {"name": "iris"}}
+    attrs = {"network": NETWORK.model_dump(mode="json"), "dataset": {"name": dataset} if dataset else None}
     for name in ("zoo/shards", "canonical", "packed"):
         (folder / name).mkdir(parents=True)
     write_weights(folder / "zoo/shards/0000.zarr", layout, [f"m{i}" for i in range(n)], rows, facts, attrs)
@@ -57,12 +62,12 @@ def packed_from(rows: torch.Tensor, folder: Path) -> Ref:
 
 def blob(n: int = 72, seed: int = 0) -> torch.Tensor:
     """Members from a Gaussian with a known mean and very different spreads."""
-    scale = torch.linspace(0.05, 2, 17)
-    return 3 + scale * torch.randn(n, 17, generator=torch.Generator().manual_seed(seed))
+    scale = torch.linspace(0.05, 2, 27)
+    return 3 + scale * torch.randn(n, 27, generator=torch.Generator().manual_seed(seed))
 
 
 def params(**values: object) -> FitParams:
-    base = {"velocity": {"hidden": 64, "time_dim": 8, "dropout": 0.0}, "steps": 400, "batch": 64, "check_every": 200,
+    base = {"velocity": {"hidden": 64, "time_dim": 8, "dropout": 0.0}, "watch": 0, "steps": 400, "batch": 64, "check_every": 200,
             "ema": 0.99, "optimizer": {"lr": 3e-3}}  # fmt: skip
     return FitParams.model_validate(base | values)
 
@@ -73,9 +78,10 @@ def fitted(packed: Ref, folder: Path, **values: object) -> Ref:
     return ref("fit", folder)
 
 
-def sampled(packed: Ref, flow: Ref, folder: Path, networks: int) -> torch.Tensor:
+def sampled(packed: Ref, flow: Ref, folder: Path, networks: int, **values: object) -> torch.Tensor:
     folder.mkdir(parents=True)
-    sample(packed, flow, SampleParams(networks=networks, method="heun", steps=20), Context(folder))
+    asked = {"networks": networks, "method": "heun", "steps": 20} | values
+    sample(packed, flow, SampleParams.model_validate(asked), Context(folder))
     return open_weights(ref("sample", folder)).rows()
 
 
@@ -89,7 +95,8 @@ SPACES = {
     "codes": {"space": {"kind": "pca", "whiten": True}},
     "raw": {"space": {"kind": "raw"}},
     "tokens": TOKENS,
-    "matched tokens": {**TOKENS, "coupling": "neurons"},
+    "matched tokens": {**TOKENS, "coupling": "units"},
+    "matched networks": {"space": {"kind": "raw"}, "coupling": "networks"},
 }
 
 
@@ -109,7 +116,7 @@ def test_an_untrained_flow_does_not_pass_that_test(packed: Ref, tmp_path: Path):
 
 def test_held_out_members_never_shape_the_flow(packed: Ref, tmp_path: Path):
     others = blob()
-    others[-HELDOUT:] = 100 * torch.randn(HELDOUT, 17, generator=torch.Generator().manual_seed(9))
+    others[-HELDOUT:] = 100 * torch.randn(HELDOUT, 27, generator=torch.Generator().manual_seed(9))
     same = packed_from(others, tmp_path / "others")
     a = fitted(packed, tmp_path / "a", steps=20).path / VELOCITY
     b = fitted(same, tmp_path / "b", steps=20).path / VELOCITY
@@ -148,17 +155,40 @@ def test_networks_are_drawn_from_the_law_that_was_fitted(packed: Ref, tmp_path: 
     assert (float(rows.abs().max()) < largest + 0.01) == (law == "uniform")
 
 
-def test_source_noise_and_times_are_fresh_every_step():
-    data = _Data(torch.zeros(4, 3), torch.zeros(2, 3), 1.0, None)
-    one, two = _draw(data, params()), _draw(data, params())
-    assert not torch.equal(one.velocity, two.velocity)
-    assert not torch.equal(one.t, two.t)
+def points(packed: Ref, **values: object) -> Points:
+    return points_of(open_weights(packed), params(**values))
+
+
+def test_a_batch_depends_on_the_seed_and_its_number_alone(packed: Ref):
+    found = [
+        Batches(points(packed), params(seed=seed), 1.0).draw(step) for seed, step in ((0, 3), (0, 3), (0, 4), (1, 3))
+    ]
+    for part in ("x_t", "t", "velocity"):
+        same, again, later, other = (getattr(batch.path, part) for batch in found)
+        assert torch.equal(same, again)
+        assert not torch.equal(same, later)
+        assert not torch.equal(same, other)
+
+
+def test_batches_drawn_ahead_are_the_same_ones():
+    assert list(ahead(lambda i: i * i, 3, 9)) == [i * i for i in range(3, 9)]  # type: ignore[arg-type, return-value]
+    assert list(ahead(lambda i: i, 3, 3)) == []  # type: ignore[arg-type, return-value]
+
+
+@pytest.mark.parametrize("kind", ["raw", "tokens", "matched tokens"])
+def test_members_read_from_the_store_give_the_same_flow_as_members_in_memory(packed: Ref, tmp_path: Path, kind: str):
+    held, read = (points(packed, hold=gib, **SPACES[kind]) for gib in (1.0, 1e-12))
+    assert held.held is not None
+    assert read.held is None
+    flows = [fitted(packed, tmp_path / str(gib), steps=20, hold=gib, **SPACES[kind]).path for gib in (1.0, 1e-12)]
+    assert (flows[0] / VELOCITY).read_bytes() == (flows[1] / VELOCITY).read_bytes()
 
 
 def test_beta_times_have_the_law_that_was_asked_for():
-    t = _times(params(time={"kind": "beta", "alpha": 2.0, "beta": 5.0}), 20_000, torch.device("cpu"))
+    draw = torch.Generator().manual_seed(0)
+    t = times(params(time={"kind": "beta", "alpha": 2.0, "beta": 5.0}), 20_000, draw)
     assert float(t.mean()) == pytest.approx(2 / 7, abs=0.01)
-    assert float(_times(params(), 20_000, torch.device("cpu")).mean()) == pytest.approx(0.5, abs=0.01)
+    assert float(times(params(), 20_000, draw).mean()) == pytest.approx(0.5, abs=0.01)
 
 
 def test_a_loss_that_is_not_finite_stops_with_a_word(packed: Ref, tmp_path: Path):
@@ -198,9 +228,74 @@ def test_codes_lie_in_the_span_of_the_training_members(packed: Ref, tmp_path: Pa
 def test_dispersion_does_not_mind_the_order_that_tokens_come_in(packed: Ref, tmp_path: Path):
     """Members whose neurons all differ, drawn with their neurons in any order, still spread as the members do."""
     rows = open_weights(packed).rows()
-    apart = rows + 5 * torch.arange(3.0).repeat_interleave(1).repeat(6)[:17]
+    apart = rows + 5 * torch.arange(3.0).repeat_interleave(1).repeat(9)[:27]
     flow = packed_from(apart, tmp_path / "apart")
     folder = tmp_path / "fit"
     folder.mkdir()
     found = fit(flow, params(**TOKENS, steps=1200), Context(folder))
     assert found["dispersion"] == pytest.approx(1, abs=0.3)
+
+
+def test_a_fit_stops_once_the_held_out_loss_has_stopped_falling(packed: Ref, tmp_path: Path):
+    """With a learning rate that spoils what it has learned."""
+    spoiling = {"optimizer": {"lr": 0.3}, "steps": 2000, "check_every": 20}
+    curves = [np.loadtxt(fitted(packed, tmp_path / f"{p}", patience=p, **spoiling).path / CURVES, delimiter=",", skiprows=1)
+              for p in (3, 1000)]  # fmt: skip
+    assert len(curves[1]) == 100
+    assert len(curves[0]) - 1 - int(curves[0][:, 2].argmin()) == 3
+
+
+def conditioned(folder: Path) -> Ref:
+    """Members of two initialisations, whose weights lie around +3 and -3."""
+    rows = blob(144)
+    kinds = np.array(["kaiming_uniform", "normal"] * 72, dtype=object)
+    rows[kinds == "normal"] *= -1
+    return packed_from(rows, folder, initialisation=kinds, validation_score=np.linspace(0.5, 1.0, 144))
+
+
+def test_a_flow_that_is_told_makes_what_is_asked_for(tmp_path: Path):
+    packed = conditioned(tmp_path / "packed")
+    flow = fitted(packed, tmp_path / "fit", steps=1500, condition=["initialisation"], space={"kind": "raw"})
+    means = {}
+    for kind in ("kaiming_uniform", "normal", None):
+        told = {"condition": {"initialisation": kind}} if kind else {}
+        means[kind] = sampled(packed, flow, tmp_path / f"{kind}", 200, **told).mean()
+    assert float(means["kaiming_uniform"]) == pytest.approx(3, abs=0.7)
+    assert float(means["normal"]) == pytest.approx(-3, abs=0.7)
+    assert abs(float(means[None])) < 1.5, "the control: not told, it makes both"
+
+
+@pytest.mark.parametrize(
+    ("told", "says"),
+    [({"initialisation": "xavier"}, "'xavier'; expected one of kaiming_uniform, normal"),
+     ({"dataset": "mnist"}, "condition dataset: the flow was told initialisation, validation_score")],
+)  # fmt: skip
+def test_what_the_flow_was_never_told_is_named(tmp_path: Path, told: dict[str, str], says: str):
+    packed = conditioned(tmp_path / "packed")
+    flow = fitted(packed, tmp_path / "fit", steps=2, condition=["initialisation", "validation_score"])
+    with pytest.raises(UsageError, match=says):
+        sampled(packed, flow, tmp_path / "sample", 4, condition=told)
+
+
+def test_a_cold_source_makes_networks_more_alike(packed: Ref, tmp_path: Path):
+    flow = fitted(packed, tmp_path / "fit", steps=800, space={"kind": "raw"})
+    warm, cold = (sampled(packed, flow, tmp_path / str(t), 200, temperature=t) for t in (1.0, 0.3))
+    assert float((cold - cold.mean(0)).norm() / (warm - warm.mean(0)).norm()) < 0.6
+
+
+def test_of_many_draws_the_best_on_training_data_are_kept(packed: Ref, tmp_path: Path):
+    """The oracle: all draws by themselves, and their losses on the training data."""
+    flow = fitted(packed, tmp_path / "fit", steps=50)
+    drawn, kept = sampled(packed, flow, tmp_path / "all", 40), sampled(packed, flow, tmp_path / "kept", 10, keep=0.25)
+    train, _ = load_fitting(dataset_from({"name": "iris"}), Path("data/0_raw"))
+    _, losses = appraised(build(NETWORK), drawn, train, torch.device("cpu"))
+    best = sorted(np.argsort(losses)[:10].tolist())
+    assert torch.allclose(kept, drawn[best], atol=1e-5)
+    assert best != list(range(10))
+
+
+def test_keeping_the_best_needs_data(tmp_path: Path):
+    packed = packed_from(blob(), tmp_path / "packed", dataset=None)
+    flow = fitted(packed, tmp_path / "fit", steps=2)
+    with pytest.raises(UsageError, match="no data to choose by"):
+        sampled(packed, flow, tmp_path / "sample", 4, keep=0.5)

@@ -232,7 +232,7 @@ def test_networks_come_back_from_a_store_s_attributes(network):
         network_from({"kind": "cnn", "widths": [4, 8, 3]})
 
 
-@pytest.mark.parametrize("changes", [{"velocity": {"kind": "tokens"}}, {"coupling": "neurons"}])
+@pytest.mark.parametrize("changes", [{"velocity": {"kind": "tokens"}}, {"coupling": "units"}])
 def test_what_is_about_tokens_needs_a_space_of_tokens(changes):
     with pytest.raises(ValidationError, match=r"needs fit.space: \{kind: tokens\}, found pca"):
         FitParams.model_validate({**FIT, **changes})

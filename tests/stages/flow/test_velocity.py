@@ -9,7 +9,7 @@ DIM, HIDDEN, TIME = 7, 10, 3
 
 def network(dropout: float = 0.1) -> VelocityMLP:
     torch.manual_seed(0)
-    return VelocityMLP(DIM, HIDDEN, TIME, dropout)
+    return VelocityMLP(DIM, 0, HIDDEN, TIME, dropout)
 
 
 def trained(dropout: float = 0.1) -> VelocityMLP:
