@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from stages.artifacts.components import components, encoded
 from stages.artifacts.members import is_train
-from stages.flow.codes import Codes, principal_codes
+from stages.flow.codes import Codes
 from stages.flow.tokens import Tokens, TokenSet, tokens_of
 from stages.params.fit import NeuronTokens, Pca, Raw
 from stages.store.checkpoints import load_tensors, save_tensors
@@ -21,15 +22,11 @@ Space = Codes | Tokens | None
 
 
 def enter(packed: Weights, params: Raw | Pca | NeuronTokens) -> tuple[Tensor, Space]:
-    """All packed networks as points [networks, dim], and the way back; made from the training members alone.
-
-    Codes come from the Gram matrix that pack computed: then no weight is read at all.
-    """
+    """All packed networks as points [networks, dim], and the way back; made from the training members alone."""
     fits = is_train(packed)
     if isinstance(params, Pca):
-        gram = torch.from_numpy(packed.facts("pca/gram"))
-        codes = principal_codes(gram[fits][:, fits], params.components, params.whiten)
-        return codes.encode(gram[:, fits]), codes
+        codes = components(packed, params.components, params.whiten)
+        return encoded(packed, codes), codes
     rows = packed.rows()
     if isinstance(params, Raw):
         return rows, None
@@ -54,7 +51,7 @@ def leave(points: Tensor, space: Space, packed: Weights) -> Tensor:
 def save_space(folder: Path, space: Space) -> None:
     """Keep it in a fitted artifact's folder; rows need nothing."""
     if isinstance(space, Codes):
-        save_tensors(folder / SPACE, {"basis": space.basis, "scale": space.scale}, {"kind": "codes"})
+        save_tensors(folder / SPACE, {"basis": space.basis, "scale": space.scale}, {"kind": "codes", "direct": space.direct})
     elif isinstance(space, Tokens):
         tensors = {
             f"{i}.{name}": getattr(s, name) for i, s in enumerate(space.sets) for name in TokenSet.__annotations__
@@ -68,7 +65,7 @@ def read_space(folder: Path) -> Space:
         return None
     tensors, facts = load_tensors(folder / SPACE)
     if facts["kind"] == "codes":
-        return Codes(tensors["basis"], tensors["scale"])
+        return Codes(tensors["basis"], tensors["scale"], facts["direct"])
     return _tokens(tensors, facts)
 
 

@@ -29,7 +29,7 @@ class Set(NamedTuple):
 def sets(material: Material) -> list[Set]:
     """Everything that is measured, in the order of the report."""
     return [
-        Set("members", "members", None, lambda: material.members),
+        Set("members", "members", None, lambda: material.members[material.measured]),
         Set("held-out", "held-out", None, lambda: material.heldout),
         Set("generated", "generated", None, lambda: material.generated),
         *_drawn(material),
@@ -43,12 +43,12 @@ def subject(material: Material, one: Set) -> Subject:
     rows, y, copied = one.rows(), material.yardstick, None
     if normalisers(material.completion.module) and one.role in ("members", "generated"):
         copied = material.outcome(rows, material.completion.copied)
-    if one.role == "members":
+    if one.role == "members" and len(rows) == len(y.members):
         done = y.outcome
     elif one.role == "held-out" and y.heldout:
         done = y.heldout[1]
     else:
-        done = material.outcome(rows, sizes=material.params.ensembles if one.role == "generated" else ())
+        done = material.outcome(rows, sizes=material.params.ensembles if one.role != "baseline" else ())
     found = material.nearest if one.role == "generated" else None
     return Subject(one.role, one.family, rows, done, y, copied, found)
 
