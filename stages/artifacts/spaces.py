@@ -51,7 +51,9 @@ def leave(points: Tensor, space: Space, packed: Weights) -> Tensor:
 def save_space(folder: Path, space: Space) -> None:
     """Keep it in a fitted artifact's folder; rows need nothing."""
     if isinstance(space, Codes):
-        save_tensors(folder / SPACE, {"basis": space.basis, "scale": space.scale}, {"kind": "codes", "direct": space.direct})
+        save_tensors(
+            folder / SPACE, {"basis": space.basis, "scale": space.scale}, {"kind": "codes", "direct": space.direct}
+        )
     elif isinstance(space, Tokens):
         tensors = {
             f"{i}.{name}": getattr(s, name) for i, s in enumerate(space.sets) for name in TokenSet.__annotations__

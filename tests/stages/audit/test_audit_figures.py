@@ -51,6 +51,25 @@ def test_members_are_compared_with_the_others_only(seed: int):
     assert (novelty.ious(members, members).amax(1) == 1).all(), "with themselves they are copies"
 
 
+def test_overlaps_are_the_same_a_few_networks_at_a_time(monkeypatch):
+    members, own = masks(0, 7), torch.tensor([1, 2, 3, 6])
+    monkeypatch.setattr(novelty, "BLOCK", 3)
+    for mistakes, where in ((masks(1), None), (members[own], own)):
+        every = novelty.ious(mistakes, members, where)
+        found = novelty.overlap(mistakes, members, where)
+        assert torch.equal(found.largest, every.amax(1))
+        assert torch.equal(found.mean, every.mean(1))
+    assert (novelty.overlap(members[own], members).largest == 1).all(), "with themselves they are copies"
+
+
+def test_some_members_are_compared_with_all_others():
+    rows = torch.randn(9, 5, generator=torch.Generator().manual_seed(0))
+    some = torch.tensor([2, 5, 8])
+    all_of_them, few = (novelty.nearest(rows[which], rows, which) for which in (torch.arange(9), some))
+    assert torch.equal(few[0], all_of_them[0][some])
+    assert torch.equal(few[1], all_of_them[1][some])
+
+
 @given(seeds)
 def test_the_nearest_member_is_the_nearest(seed: int):
     g = torch.Generator().manual_seed(seed)
