@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from stages.artifacts.members import open_weights, open_zoo
+from stages.artifacts.members import is_train, open_weights, open_zoo
 from stages.audit import pictures
 from stages.audit.figures import measure, per_network
 from stages.audit.frontier import frontier, gain_over_baselines
@@ -118,6 +118,7 @@ def _figures(material: Material, measured: Measured) -> dict[str, Any]:
         "tolerance": y.tolerance,
         "bar_quantile": material.params.bar_quantile,
         "tau": y.tau,
+        "zoo": _zoo(packed),
         "verdict": verdict(found, score_of({"score": score})),
         "sets": found,
         **plane,
@@ -125,6 +126,12 @@ def _figures(material: Material, measured: Measured) -> dict[str, Any]:
         **pictures.pictures(packed.layout.unflatten(y.members), packed.layout.unflatten(material.generated),
                             tuple(test.inputs.shape[1:]) if test else ()),
     }  # fmt: skip
+
+
+def _zoo(packed: Weights) -> dict[str, int]:
+    """How many networks there are to compare with; a set's `networks` are those that were measured."""
+    members = int(is_train(packed).sum())
+    return {"members": members, "held-out": len(packed) - members}
 
 
 def _first(networks: dict[str, list[float]]) -> dict[str, list[float]]:

@@ -1,5 +1,6 @@
 """Stage 3: write the members in canonical form as rows of one chunked array, with their spectrum beside them."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,11 @@ from torch import Tensor
 from stages.artifacts.alignment import ALIGNMENT, read_alignment, read_reference, read_symmetry
 from stages.artifacts.members import WEIGHTS, network_of, open_zoo
 from stages.context import Context, torch_threads
-from stages.flow.codes import effective_rank, mean_and_gram, spectrum
+from stages.flow.codes import effective_rank, mean_and_covariance, mean_and_gram, principal_directions, spectrum
 from stages.params.pack import PackParams
 from stages.store.arrays import Named
 from stages.store.layout import Layout
+from stages.store.plan import spans
 from stages.store.refs import Ref
 from stages.store.weights import WeightsWriter
 
@@ -23,8 +25,9 @@ def pack(zoo: Ref, canonical: Ref, params: PackParams, ctx: Context) -> dict[str
     """Stream members through their permutations into `weights[network, parameter]`, then reduce them.
 
     Mean, per-tensor statistics and spectrum are over the training members; the Gram matrix covers held-out members
-    too, centred on the training mean, so that they can be encoded without their having shaped the codes. Rows hold
-    parameters; what the reference measured itself (BatchNorm's running statistics) is kept beside them once.
+    too, centred on the training mean, so that they can be encoded without their having shaped the codes. Where there
+    are fewer parameters than networks, their principal directions are stored instead. Rows hold parameters; what the
+    reference measured itself (BatchNorm's running statistics) is kept beside them once.
     """
     members = open_zoo(zoo)
     network = network_of(members)
@@ -40,9 +43,9 @@ def pack(zoo: Ref, canonical: Ref, params: PackParams, ctx: Context) -> dict[str
     facts = {name: members.facts(name) for name in FACTS}
     train = torch.from_numpy(facts["split"] == "train")
     with torch_threads(ctx.threads):
-        mean, gram = mean_and_gram(writer.columns(), train, drawn.parameters)
-        values = spectrum(gram[train][:, train])
-    extra = _reduced(mean, gram, values) | _tensor_statistics(writer, train, drawn)
+        extra = _reduced(writer, train, drawn.parameters)
+    values = torch.from_numpy(extra["pca/variance"].values)
+    extra |= _tensor_statistics(writer, train, drawn)
     if measured.slots:
         buffers = read_reference(canonical.path / ALIGNMENT)[drawn.parameters :]
         extra["buffers"] = Named(("buffer",), buffers.numpy())
@@ -52,12 +55,25 @@ def pack(zoo: Ref, canonical: Ref, params: PackParams, ctx: Context) -> dict[str
             "flatness": float(values[0] / values.median())}  # fmt: skip
 
 
-def _reduced(mean: Tensor, gram: Tensor, values: Tensor) -> dict[str, Named]:
-    return {
+def _reduced(writer: WeightsWriter, train: Tensor, parameters: int) -> dict[str, Named]:
+    """Mean, spectrum, and what codes are made from, never larger than the smaller side of the rows squared."""
+    if parameters < len(train):
+        mean, covariance = mean_and_covariance(_rows(writer), train, parameters)
+        values, directions = principal_directions(covariance, int(train.sum()) - 1)
+        basis = {"pca/directions": Named(("parameter", "component"), directions.contiguous().numpy())}
+    else:
+        mean, gram = mean_and_gram(writer.columns(), train, parameters)
+        values = spectrum(gram[train][:, train])
+        basis = {"pca/gram": Named(("network", "other_network"), gram.numpy())}
+    return basis | {
         "pca/mean": Named(("parameter",), mean.numpy()),
-        "pca/gram": Named(("network", "other_network"), gram.numpy()),
         "pca/variance": Named(("component",), values.numpy()),
     }
+
+
+def _rows(writer: WeightsWriter) -> Iterator[tuple[int, int, Tensor]]:
+    for start, stop in spans(len(writer.names), writer.step):
+        yield start, stop, torch.from_numpy(np.asarray(writer.array[start:stop]))
 
 
 def _tensor_statistics(writer: WeightsWriter, train: Tensor, layout: Layout) -> dict[str, Named]:

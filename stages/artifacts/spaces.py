@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stages.artifacts.components import components, encoded
 from stages.artifacts.members import is_train
-from stages.flow.codes import Codes, principal_codes
+from stages.flow.codes import Codes
 from stages.flow.tokens import Tokens, TokenSet, tokens_of
 from stages.params.fit import NeuronTokens, Pca, Raw
 from stages.store.checkpoints import load_tensors, save_tensors
@@ -27,16 +28,12 @@ Space = Codes | Tokens | None
 
 
 def space_of(packed: Weights, params: Raw | Pca | NeuronTokens) -> Space:
-    """The space that parameters name, made from the training members alone, which are read block by block.
-
-    Codes come from the Gram matrix that pack computed: then no weight is read at all.
-    """
-    fits = is_train(packed)
+    """The space that parameters name, made from the training members alone, which are read block by block."""
     if isinstance(params, Pca):
-        gram = torch.from_numpy(packed.facts("pca/gram"))
-        return principal_codes(gram[fits][:, fits], params.components, params.whiten)
+        return components(packed, params.components, params.whiten)
     if isinstance(params, Raw):
         return None
+    fits = is_train(packed)
     blocks = (packed.rows(start, stop)[fits[start:stop]] for start, stop in spans(len(packed), BLOCK))
     return tokens_of(packed.layout, Symmetry.from_json(packed.attrs["symmetry"]), blocks)
 
@@ -44,8 +41,7 @@ def space_of(packed: Weights, params: Raw | Pca | NeuronTokens) -> Space:
 def located(packed: Weights, space: Space, index: np.ndarray) -> Tensor:
     """Packed networks as points of a space, [index, dim]."""
     if isinstance(space, Codes):
-        gram = torch.from_numpy(packed.facts("pca/gram"))
-        return space.encode(gram[index][:, is_train(packed)])
+        return encoded(packed, space, index)
     rows = packed.pick(index)
     return rows if space is None else space.encode(rows)
 
@@ -67,7 +63,9 @@ def leave(points: Tensor, space: Space, packed: Weights) -> Tensor:
 def save_space(folder: Path, space: Space) -> None:
     """Keep it in a fitted artifact's folder; rows need nothing."""
     if isinstance(space, Codes):
-        save_tensors(folder / SPACE, {"basis": space.basis, "scale": space.scale}, {"kind": "codes"})
+        save_tensors(
+            folder / SPACE, {"basis": space.basis, "scale": space.scale}, {"kind": "codes", "direct": space.direct}
+        )
     elif isinstance(space, Tokens):
         tensors = {f"{i}.{name}": getattr(one, name) for i, one in enumerate(space.sets) for name in OF_TOKENS}
         save_tensors(folder / SPACE, tensors, {"kind": "tokens", "ends": [one.ends for one in space.sets]})
@@ -79,7 +77,7 @@ def read_space(folder: Path) -> Space:
         return None
     tensors, facts = load_tensors(folder / SPACE)
     if facts["kind"] == "codes":
-        return Codes(tensors["basis"], tensors["scale"])
+        return Codes(tensors["basis"], tensors["scale"], facts["direct"])
     return _tokens(tensors, facts)
 
 

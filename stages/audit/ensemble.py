@@ -1,37 +1,43 @@
 """How networks do together: in groups of several sizes, without ever holding the outputs of all."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-Figures = dict[str, float]
-
 
 @dataclass
 class Ensembles:
-    """Takes networks one by one and judges the mean vote of each group of `size` in a row, for every size.
+    """Takes networks a few at a time and judges the mean vote of each group of `size` in a row, for every size.
 
-    Votes are probabilities, or predicted numbers. A group that isn't full is not judged.
+    Votes are probabilities, or predicted numbers; `judge` gives figures [groups] of mean votes [groups, examples, ...].
+    A group that isn't full is not judged.
     """
 
     sizes: Sequence[int]
-    judge: Callable[[Tensor], Figures]
+    judge: Callable[[Tensor], dict[str, Tensor]]
     seen: int = 0
     totals: dict[int, Tensor] = field(default_factory=dict)
-    found: dict[int, list[Figures]] = field(default_factory=dict)
+    found: dict[int, list[dict[str, float]]] = field(default_factory=dict)
 
     def add(self, votes: Tensor) -> None:
         """Votes [networks, examples, ...] of the next networks."""
-        for vote in votes:
-            self.seen += 1
-            for size in self.sizes:
-                total = self.totals.pop(size, torch.zeros(())) + vote
-                if self.seen % size:
-                    self.totals[size] = total
-                else:
-                    self.found.setdefault(size, []).append(self.judge(total / size))
+        for size in self.sizes:
+            if full := list(self._full(size, votes)):
+                figures = {name: values.tolist() for name, values in self.judge(torch.stack(full)).items()}
+                groups = [dict(zip(figures, values, strict=True)) for values in zip(*figures.values(), strict=True)]
+                self.found.setdefault(size, []).extend(groups)
+        self.seen += len(votes)
+
+    def _full(self, size: int, votes: Tensor) -> Iterator[Tensor]:
+        """Mean votes of the groups that these networks complete."""
+        for seen, vote in enumerate(votes, self.seen + 1):
+            total = self.totals.pop(size, torch.zeros(())) + vote
+            if seen % size:
+                self.totals[size] = total
+            else:
+                yield total / size
 
     def curve(self) -> dict[str, list[float]]:
         """`sizes`, and each figure at that size: the mean over the groups."""

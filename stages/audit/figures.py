@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from stages.audit import collapse, novelty, twosample
+from stages.audit.novelty import Overlap, Own
 from stages.audit.outcome import Outcome
 from stages.audit.quotient import Nearest, Quotient
 
@@ -20,7 +21,7 @@ SAME = 0.01
 
 @dataclass(frozen=True)
 class Yardstick:
-    """What every set is measured with: the members that the flow learned from, and what they do on the test data.
+    """What every set is measured with: all members that the flow learned from, and what they do on the test data.
 
     Without data `outcome` and `bar` are None. An example counts as wrong where a network's error exceeds `tolerance`: 0 for
     classes; for numbers the members' median absolute error, so that a typical member is wrong on half of them.
@@ -41,7 +42,7 @@ class Yardstick:
 
     @cached_property
     def tau(self) -> float:
-        """The members' own median distance to the nearest other one."""
+        """The (measured) members' own median distance to the nearest other one."""
         return float(self.quotient.own.distance.median())
 
     @cached_property
@@ -76,9 +77,9 @@ class Subject:
     found: Nearest | None = None
 
     @property
-    def themselves(self) -> bool:
-        """Whether these are the members, which are compared with one another (leave one out)."""
-        return self.role == "members"
+    def own(self) -> Own:
+        """Where members are among all of them: they are compared with the others (leave one out)."""
+        return self.yardstick.quotient.which if self.role == "members" else None
 
     @cached_property
     def results(self) -> Outcome:
@@ -87,16 +88,17 @@ class Subject:
         return self.outcome
 
     @cached_property
-    def ious(self) -> Tensor:
-        """IoU of every network's mistakes with each member's."""
+    def overlap(self) -> Overlap:
+        """IoU of every network's mistakes with the members'."""
         y = self.yardstick
         assert y.outcome is not None
-        return novelty.ious(y.mistakes(self.results), y.mistakes(y.outcome), self.themselves)
+        return novelty.overlap(y.mistakes(self.results), y.mistakes(y.outcome), self.own)
 
     @cached_property
     def nearest(self) -> Nearest:
         """Distance to the nearest member, however the units are ordered, and which."""
-        return self.found or self.yardstick.quotient.nearest(self.rows, self.themselves)
+        quotient = self.yardstick.quotient
+        return self.found or (quotient.nearest(self.rows) if self.own is None else quotient.own)
 
     @cached_property
     def codes(self) -> Tensor:
@@ -146,17 +148,17 @@ def ensemble_curve(s: Subject) -> dict[str, list[float]] | None:
 
 def max_iou(s: Subject) -> dict[str, float]:
     """Overlap of mistakes with the most similar member."""
-    return summary(s.ious.amax(1))
+    return summary(s.overlap.largest)
 
 
 def mean_iou(s: Subject) -> dict[str, float]:
     """Overlap of mistakes with the members, on average."""
-    return summary(s.ious.mean(1))
+    return summary(s.overlap.mean)
 
 
 def distance(s: Subject) -> dict[str, float]:
     """L2 distance to the nearest member as the rows are, in canonical space."""
-    return summary(novelty.nearest(s.rows, s.yardstick.members, s.themselves)[0])
+    return summary(s.nearest.as_is)
 
 
 def distance_quotient(s: Subject) -> dict[str, float]:
@@ -253,7 +255,7 @@ def per_network(subject: Subject) -> dict[str, list[float]]:
     values = {"distance_in_tau": near.distance / subject.yardstick.tau, "nearest_member": near.member}
     if subject.outcome:
         o = subject.outcome
-        values |= {"score": o.scores, "loss": o.losses, "max_iou": subject.ious.amax(1), **o.further}
+        values |= {"score": o.scores, "loss": o.losses, "max_iou": subject.overlap.largest, **o.further}
     return {name: value.tolist() for name, value in values.items()}
 
 

@@ -53,7 +53,7 @@ def outcome(blocks: Iterable[Tensor], targets: Tensor, sizes: Sequence[int] = ()
         total = total + votes.sum(0)
     found = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
     own = {name: found.pop(name) for name in ("scores", "losses", "errors", "sketch")}
-    together = _together(total / len(own["scores"]), targets)["score"]
+    together = float(_together(total[None] / len(own["scores"]), targets)["score"])
     classes = found.pop("per_class", None)
     return Outcome(**own, ensemble=together, further=found, per_class=classes, curve=groups.curve())
 
@@ -81,10 +81,10 @@ def _numbers(predictions: Tensor, targets: Tensor) -> Figures:
     }
 
 
-def _together(vote: Tensor, targets: Tensor) -> dict[str, float]:
-    """Of one ensemble, from its mean vote [examples, ...]."""
+def _together(votes: Tensor, targets: Tensor) -> Figures:
+    """Of ensembles, from their mean votes [ensembles, examples, ...]."""
     if targets.is_floating_point():
-        found = _numbers(vote[None], targets)
-        return {"score": float(found["scores"]), "loss": float(found["losses"])}
-    found = _classes(vote.clamp_min(1e-30).log()[None], targets)
-    return {"score": float(found["scores"]), "loss": float(found["losses"]), "ece": float(found["ece"])}
+        found = _numbers(votes, targets)
+        return {"score": found["scores"], "loss": found["losses"]}
+    found = _classes(votes.clamp_min(1e-30).log(), targets)
+    return {"score": found["scores"], "loss": found["losses"], "ece": found["ece"]}

@@ -1,6 +1,5 @@
 """Distances between networks whatever the order of their units: the least over an architecture's relabellings."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -9,10 +8,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from stages.audit.novelty import distances
+from stages.audit.novelty import BLOCK, Own, distances, nearest
 from stages.context import torch_threads
 from stages.seeds import generator
 from stages.store.layout import Layout
+from stages.store.plan import spans
 from stages.symmetry.align import Aligner
 from stages.symmetry.assign import best_assignment
 from stages.symmetry.scale import balance
@@ -24,11 +24,14 @@ Row = Float[Tensor, " parameters"]
 
 
 class Nearest(NamedTuple):
-    """Each network's L2 distance to the member nearest to it, the same in units of each tensor's spread, and which."""
+    """Each network's L2 distance to the member nearest to it, the same in units of each tensor's spread, and which;
+    `as_is` is the distance to the member nearest as the rows are.
+    """
 
     distance: Float[Tensor, " networks"]
     normalised: Float[Tensor, " networks"]
     member: Int[Tensor, " networks"]
+    as_is: Float[Tensor, " networks"]
 
 
 class _Found(NamedTuple):
@@ -45,9 +48,10 @@ class Quotient:
 
     A network is aligned to the member nearest to it as it is; then from where it lies once aligned to the zoo's
     reference, to the member nearest by its sorted values, which no relabelling changes, and to each of the `near`
-    members nearest there; to the former also with units paired by their sorted values first. Relabelling keeps distances, so the triangle inequality ends the search early: within half
-    of a member's own distance to the others, none can be nearer. `near` 0 leaves all rows as they are.
-    `spread` is each tensor's standard deviation, per parameter; `scaled` members had their units rescaled, too.
+    members nearest there; to the former also with units paired by their sorted values first. Relabelling keeps
+    distances, so the triangle inequality ends the search early: within half of a member's own distance to the others,
+    none can be nearer. `near` 0 leaves all rows as they are. `spread` is each tensor's standard deviation, per parameter; `scaled` members had their units rescaled, too.
+    `measured` are the positions of the members whose own distances are wanted; None: all. The others end no search.
     """
 
     members: Float[Tensor, "members parameters"]
@@ -57,57 +61,73 @@ class Quotient:
     spread: Row
     near: int
     scaled: bool = False
+    measured: Int[Tensor, " measured"] | None = None
+
+    @cached_property
+    def which(self) -> Int[Tensor, " measured"]:
+        """Positions of the measured members."""
+        return torch.arange(len(self.members)) if self.measured is None else self.measured
 
     @cached_property
     def own(self) -> Nearest:
-        """The members', each among the others."""
-        with torch_threads(self._threads):
-            return self._search(self.members, themselves=True)
+        """The measured members', each among all others."""
+        return self._search(self.members[self.which], self.which)
 
-    def nearest(self, rows: Float[Tensor, "networks parameters"], themselves: bool = False) -> Nearest:
-        """Of networks given as rows, in whatever order their units are; `themselves`: they are the members."""
-        if themselves:
-            return self.own
-        with torch_threads(self._threads):
-            return self._search(rows, themselves=False)
+    def nearest(self, rows: Float[Tensor, "networks parameters"]) -> Nearest:
+        """Of networks given as rows, in whatever order their units are."""
+        return self._search(rows)
 
-    def _search(self, rows: Tensor, themselves: bool) -> Nearest:
-        distance, member = distances(rows, self.members, themselves).min(1)
-        found = _Found(distance, member, self.members[member] - rows)
+    def _search(self, rows: Tensor, own: Own = None) -> Nearest:
+        as_is, member = nearest(rows, self.members, own)
+        found = _Found(as_is.clone(), member, self.members[member] - rows)
         if self.near:
-            for i, row in enumerate(rows):
-                self._try(found, i, row, [int(member[i])])
-            unsettled = torch.arange(len(rows)) if themselves else (~self._settled(found)).nonzero().flatten()
-            placed = [self._towards(self.reference, rows[i], i) for i in unsettled.tolist()]
-            for i, row, near in zip(unsettled.tolist(), placed, self._near(placed, unsettled, themselves), strict=True):
-                self._try(found, i, self._by_values(near[0], row), near[:1])
-                self._try(found, i, row, near, early=not themselves)
-        return Nearest(found.distance, (found.gap / self._units).double().norm(dim=1), found.member)
+            with torch_threads(self._threads):
+                rows = self._balanced(rows)
+                for i, row in enumerate(rows):
+                    self._try(found, i, row, [int(member[i])])
+            unsettled = torch.arange(len(rows)) if own is not None else (~self._settled(found)).nonzero().flatten()
+            self._look_around(found, rows, unsettled, own)
+        return Nearest(found.distance, (found.gap / self._units).double().norm(dim=1), found.member, as_is)
+
+    def _look_around(self, found: "_Found", rows: Tensor, which: Tensor, own: Own) -> None:
+        """Try the members likeliest to be near these networks, from where these lie once aligned to the reference."""
+        for start, stop in spans(len(which), BLOCK):
+            some = which[start:stop]
+            with torch_threads(self._threads):
+                placed = torch.stack([self._towards(self.reference, rows[i], i) for i in some.tolist()])
+            likely = self._near(placed, None if own is None else own[some])
+            with torch_threads(self._threads):
+                for i, row, near in zip(some.tolist(), placed, likely, strict=True):
+                    self._try(found, i, self._by_values(near[0], row), near[:1])
+                    self._try(found, i, row, near, early=own is None)
 
     def _try(self, found: "_Found", i: int, row: Row, members: list[int], early: bool = False) -> None:
         """Align a network to these members, one by one; `early`: until none of the others can be nearer."""
         for j in members:
-            if early and self._settled(found)[i]:
+            if early and self._settled(found, i):
                 return
             gap = self.members[j] - self._towards(self.members[j], row, i)
             if (distance := gap.double().norm()) < found.distance[i]:
                 found.distance[i], found.member[i], found.gap[i] = distance, j, gap
 
-    def _settled(self, found: "_Found") -> Tensor:
+    def _settled(self, found: "_Found", i: int | slice = slice(None)) -> Tensor:
         """Which networks have no member nearer than the one found."""
-        return found.distance <= self.own.distance[found.member] / 2
+        return found.distance[i] <= self._reach[found.member[i]]
 
-    def _near(self, placed: list[Tensor], which: Tensor, themselves: bool) -> Iterator[list[int]]:
+    @cached_property
+    def _reach(self) -> Float[Tensor, " members"]:
+        """How far from each member no other one can be nearer; nowhere, if its own distance wasn't measured."""
+        reach = torch.zeros(len(self.members), dtype=torch.float64)
+        reach[self.which] = self.own.distance.double() / 2
+        return reach
+
+    def _near(self, placed: Tensor, own: Own) -> list[list[int]]:
         """The members to align each network to, the likeliest first."""
-        if not placed:
-            return
-        rows, near = torch.stack(placed), min(self.near, len(self.members) - themselves)
-        by_place, by_values = distances(rows, self.members), distances(self._sorted(rows), self._signatures)
-        if themselves:
-            for found in (by_place, by_values):
-                found[torch.arange(len(which)), which] = torch.inf
-        for values, places in zip(by_values.argmin(1).tolist(), by_place.argsort(1)[:, :near].tolist(), strict=True):
-            yield list(dict.fromkeys([values, *places]))
+        near = min(self.near, len(self.members) - (own is not None))
+        by_place = distances(placed, self.members, own).topk(near, largest=False).indices
+        by_values = distances(self._sorted(placed), self._signatures, own).argmin(1)
+        both = zip(by_values.tolist(), by_place.tolist(), strict=True)
+        return [list(dict.fromkeys([first, *places])) for first, places in both]
 
     def _by_values(self, member: int, row: Row) -> Tensor:
         """The network with its units paired with a member's by their sorted values: a start from which the descent
@@ -130,10 +150,15 @@ class Quotient:
     def _towards(self, target: Row, row: Row, number: int) -> Tensor:
         """The relabelling of a network that lies closest to the target."""
         weights, names = self.layout.unflatten(row), [slot.name for slot in self.layout.slots]
-        if self.scaled:
-            weights = self._symmetry.rescale(balance(self._symmetry, weights), weights)
         element = self._matcher.element(self.layout.unflatten(target), weights, names, generator("quotient", number))
         return self.layout.flatten(self._symmetry.act(element, weights))
+
+    def _balanced(self, rows: Tensor) -> Tensor:
+        """Networks with their units' scales as the members have them."""
+        if not self.scaled or not len(rows):
+            return rows
+        found = [self.layout.unflatten(row) for row in rows]
+        return torch.stack([self.layout.flatten(self._symmetry.rescale(balance(self._symmetry, w), w)) for w in found])
 
     @property
     def _threads(self) -> int:

@@ -109,6 +109,7 @@ def _scale(figures: dict[str, Any]) -> str:
         f"A prediction counts as a mistake when it is off by more than {tolerance:.4g}, the members' median."
         if tolerance
         else "",
+        sentences.drawn(figures),
         "Without test data, figures of what networks compute are left out." if figures.get("score", "") is None else "",
     )
     return " ".join(part for part in found if part)

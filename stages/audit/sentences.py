@@ -63,6 +63,18 @@ def repeated(figures: Mapping[str, Any]) -> str:
     return f"{count:,} of {networks:,} generated networks repeat{'s' if count == 1 else ''} an earlier one."
 
 
+def drawn(figures: Mapping[str, Any]) -> str:
+    """How many members and held-out members were measured, where that aren't all."""
+    found = []
+    for name, total in (figures.get("zoo") or {}).items():
+        measured = ((figures.get("sets") or {}).get(name) or {}).get("networks")
+        if measured is not None and measured < total:
+            found.append(f"{measured:,} of {total:,} {name if name == 'members' else f'{name} members'}")
+    if not found:
+        return ""
+    return f"Measured were {' and '.join(found)}, drawn at random; every network is compared with all members."
+
+
 def further_training(figures: Mapping[str, Any]) -> str:
     """Whether generated networks need to be trained further."""
     return (figures.get("finetuning") or {}).get("text") or ""

@@ -10,16 +10,19 @@ from torch import Tensor
 
 from stages.artifacts.alignment import ALIGNMENT, read_aligner, read_alignment, read_reference
 from stages.artifacts.complete import Completion, completion
+from stages.artifacts.components import components
 from stages.artifacts.members import is_train
 from stages.audit.figures import Yardstick
 from stages.audit.outcome import Outcome, outcome
 from stages.audit.quotient import Nearest, Quotient
 from stages.context import Context
 from stages.datasets import Test
-from stages.flow.codes import Codes, principal_codes
+from stages.flow.codes import Codes
+from stages.members.choice import Choice, choice_of
 from stages.nets.stacked import outputs
 from stages.params.batchnorm import BatchNorm
 from stages.params.evaluate import EvaluateParams
+from stages.seeds import generator
 from stages.store.weights import Weights
 
 BLOCK = 64
@@ -44,14 +47,31 @@ class Material:
         return completion(self.packed, BatchNorm.model_validate(how), self.ctx)
 
     @cached_property
+    def choice(self) -> Choice:
+        """As the generated networks were chosen among those drawn, so are baselines."""
+        return choice_of(self.packed, self.sampled.attrs.get("keep", 1.0), self.ctx)
+
+    @cached_property
     def members(self) -> Tensor:
         """Rows of the members that the flow learned from."""
         return self.packed.rows()[is_train(self.packed)]
 
     @cached_property
+    def measured(self) -> Tensor:
+        """Positions among `members` of those that are measured themselves: all, or a few drawn at random."""
+        return self._few("members", len(self.members))
+
+    @cached_property
     def heldout(self) -> Tensor:
-        """Rows of those that it never saw."""
-        return self.packed.rows()[~is_train(self.packed)]
+        """Rows of those that it never saw: all, or a few drawn at random."""
+        rows = self.packed.rows()[~is_train(self.packed)]
+        return rows[self._few("held-out", len(rows))]
+
+    def _few(self, what: str, count: int) -> Tensor:
+        if count <= self.params.members:
+            return torch.arange(count)
+        draw = generator(self.params.seed, "measured", what)
+        return torch.randperm(count, generator=draw)[: self.params.members].sort().values
 
     @cached_property
     def generated(self) -> Tensor:
@@ -66,16 +86,15 @@ class Material:
     @cached_property
     def codes(self) -> Codes:
         """The members' principal components."""
-        fits = is_train(self.packed)
-        return principal_codes(torch.from_numpy(self.packed.facts("pca/gram"))[fits][:, fits], None, whiten=True)
+        return components(self.packed, None, whiten=True)
 
     def encode(self, rows: Tensor) -> Tensor:
         """Whitened principal coordinates of rows."""
-        return self.codes.encode((rows - self.mean) @ (self.members - self.mean).T)
+        return self.codes.encode_rows(rows, self.mean, self.members)
 
     def decode(self, codes: Tensor) -> Tensor:
         """The rows with these coordinates."""
-        return self.mean + self.codes.mixture(codes).float() @ (self.members - self.mean)
+        return self.codes.decode_rows(codes, self.mean, self.members)
 
     @cached_property
     def spread(self) -> Tensor:
@@ -100,7 +119,8 @@ class Material:
     @cached_property
     def yardstick(self) -> Yardstick:
         """The members' own figures set the bars: a low quantile of their scores, and tau."""
-        done = self.outcome(self.members, sizes=self.params.ensembles)
+        every = len(self.measured) == len(self.members)
+        done = self.outcome(self.members, sizes=self.params.ensembles if every else ())
         bar = float(torch.quantile(done.scores, self.params.bar_quantile)) if done else None
         heldout = (self.heldout, self.outcome(self.heldout, sizes=self.params.ensembles))
         return Yardstick(self.quotient, self.encode, self.params.margins, done, bar, heldout)
@@ -115,4 +135,5 @@ class Material:
         """Distances to members, by the zoo's own way of aligning."""
         path, drawn = self.canonical / ALIGNMENT, self.packed.layout
         reference, scaled = read_reference(path)[: drawn.parameters], bool(read_alignment(path).scales)
-        return Quotient(self.members, drawn, read_aligner(path), reference, self.spread, self.params.near, scaled)
+        return Quotient(self.members, drawn, read_aligner(path), reference, self.spread, self.params.near, scaled,
+                        self.measured)  # fmt: skip

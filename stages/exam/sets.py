@@ -29,7 +29,7 @@ class Set(NamedTuple):
 def sets(material: Material) -> list[Set]:
     """Everything that is measured, in the order of the report."""
     return [
-        Set("members", "members", None, lambda: material.members),
+        Set("members", "members", None, lambda: material.members[material.measured]),
         Set("held-out", "held-out", None, lambda: material.heldout),
         Set("generated", "generated", None, lambda: material.generated),
         *_drawn(material),
@@ -43,12 +43,12 @@ def subject(material: Material, one: Set) -> Subject:
     rows, y, copied = one.rows(), material.yardstick, None
     if normalisers(material.completion.module) and one.role in ("members", "generated"):
         copied = material.outcome(rows, material.completion.copied)
-    if one.role == "members":
+    if one.role == "members" and len(rows) == len(y.members):
         done = y.outcome
     elif one.role == "held-out" and y.heldout:
         done = y.heldout[1]
     else:
-        done = material.outcome(rows, sizes=material.params.ensembles if one.role == "generated" else ())
+        done = material.outcome(rows, sizes=material.params.ensembles if one.role != "baseline" else ())
     found = material.nearest if one.role == "generated" else None
     return Subject(one.role, one.family, rows, done, y, copied, found)
 
@@ -88,7 +88,17 @@ def _baseline(material: Material, family: str, level: str, rows: Callable[[int, 
     """A baseline that is drawn, from a generator of its own."""
     name = f"{family} {level}"
     draw = generator(material.params.seed, "baseline", name)
-    return Set(name, "baseline", family, partial(rows, material.params.baseline, draw))
+    return Set(name, "baseline", family, partial(_chosen, material, rows, draw))
+
+
+def _chosen(material: Material, rows: Callable[[int, torch.Generator], Tensor], draw: torch.Generator) -> Tensor:
+    """The best of as many as were drawn for each generated network (`sample.keep`), chosen as these were."""
+    count, choice, complete = material.params.baseline, material.choice, material.completion
+    drawn = rows(len(choice.candidates(0, count)), draw)
+    if choice.data is None:
+        return drawn
+    best = choice.best(complete.module, complete.rows(drawn), count, material.ctx.device)
+    return best[:, : material.packed.layout.parameters]
 
 
 def fresh(material: Material, count: int) -> Tensor:

@@ -13,6 +13,9 @@ class EvaluateParams(Params):
     """Accuracy that counts as performant: this quantile of the members' test accuracies."""
     margins: tuple[NonNegativeFloat, ...] = (0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
     """Distances, in units of tau, beyond which a network counts as novel."""
+    members: PositiveInt = 1000
+    """Members, at most, that are measured among the others, drawn at random where there are more, and as many held-out
+    ones. All sets are compared with all members nevertheless; tau is the median over those drawn."""
     near: NonNegativeInt = 5
     """Nearest members that a network is aligned to, one by one, to find its distance; 0: none, as the rows are."""
     baseline: PositiveInt = 100

@@ -7,10 +7,11 @@ from strategies import assert_close, random_rows, write_zoo
 
 from stages import pack as module
 from stages.artifacts.alignment import ALIGNMENT, read_alignment, read_symmetry
+from stages.artifacts.components import components, encoded
 from stages.artifacts.members import WEIGHTS, is_train
 from stages.canonicalize import canonicalize
 from stages.context import Context
-from stages.flow.codes import effective_rank
+from stages.flow.codes import effective_rank, principal_codes, spectrum
 from stages.pack import pack
 from stages.params.canonicalize import CanonicalizeParams
 from stages.params.network import MLP
@@ -97,6 +98,29 @@ def test_heldout_members_shape_neither_mean_nor_spectrum_nor_statistics(store, t
     mine, theirs = store.facts("pca/gram"), other.facts("pca/gram")
     assert np.array_equal(mine[:TRAIN, :TRAIN], theirs[:TRAIN, :TRAIN])
     assert not np.allclose(mine[TRAIN:], theirs[TRAIN:])
+
+
+def test_of_more_networks_than_parameters_directions_are_stored(tmp_path):
+    """And nothing as large as networks squared; the codes are those of the Gram matrix."""
+    rows = random_rows(NETWORK, 60)[1]
+    store = packed(tmp_path / "packed", align(tmp_path, rows))
+    fits = is_train(store)
+    assert not store.has("pca/gram")
+    assert store.facts("pca/directions").shape == (LAYOUT.parameters, LAYOUT.parameters)
+    centred = store.rows().double() - torch.from_numpy(store.facts("pca/mean")).double()
+    gram = centred @ centred[fits].T
+    found, expected = components(store, 5, whiten=True), principal_codes(gram[fits], 5, whiten=True)
+    mine, theirs = encoded(store, found), expected.encode(gram)
+    assert_close(mine * (mine * theirs).sum(0).sign(), theirs, 1e-4)
+    assert_close(torch.from_numpy(store.facts("pca/variance")), spectrum(gram[fits])[: LAYOUT.parameters], 1e-5)
+    assert not np.allclose(store.facts("pca/variance"), centred.T.cov(correction=0).diagonal().sort().values.flip(0))
+
+
+def test_of_fewer_networks_than_parameters_the_gram_matrix_is_stored(store):
+    assert not store.has("pca/directions")
+    gram, fits = torch.from_numpy(store.facts("pca/gram")), is_train(store)
+    expected = principal_codes(gram[fits][:, fits], None, whiten=False)
+    assert torch.equal(encoded(store, components(store, None, whiten=False)), expected.encode(gram[:, fits]))
 
 
 def test_statistics_of_each_tensor_equal_numpy(store, upstream):

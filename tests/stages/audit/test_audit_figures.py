@@ -36,26 +36,45 @@ def iou(a: torch.Tensor, b: torch.Tensor) -> float:
 def test_iou_equals_set_arithmetic(a: int, b: int):
     networks, members = masks(a), masks(b, 4)
     expected = [max(iou(n, m) for m in members) for n in networks]
-    assert novelty.ious(networks, members, themselves=False).amax(1).tolist() == pytest.approx(expected)
+    assert novelty.ious(networks, members).amax(1).tolist() == pytest.approx(expected)
     mean = [sum(iou(n, m) for m in members) / 4 for n in networks]
-    assert novelty.ious(networks, members, themselves=False).mean(1).tolist() == pytest.approx(mean)
+    assert novelty.ious(networks, members).mean(1).tolist() == pytest.approx(mean)
 
 
 @given(seeds)
 def test_members_are_compared_with_the_others_only(seed: int):
     members = masks(seed)
     expected = [[iou(m, o) for j, o in enumerate(members) if j != i] for i, m in enumerate(members)]
-    found = novelty.ious(members, members, themselves=True)
+    found = novelty.ious(members, members, torch.arange(5))
     assert found.amax(1).tolist() == pytest.approx([max(line) for line in expected])
     assert found.mean(1).tolist() == pytest.approx([sum(line) / len(line) for line in expected])
-    assert (novelty.ious(members, members, themselves=False).amax(1) == 1).all(), "with themselves they are copies"
+    assert (novelty.ious(members, members).amax(1) == 1).all(), "with themselves they are copies"
+
+
+def test_overlaps_are_the_same_a_few_networks_at_a_time(monkeypatch):
+    members, own = masks(0, 7), torch.tensor([1, 2, 3, 6])
+    monkeypatch.setattr(novelty, "BLOCK", 3)
+    for mistakes, where in ((masks(1), None), (members[own], own)):
+        every = novelty.ious(mistakes, members, where)
+        found = novelty.overlap(mistakes, members, where)
+        assert torch.equal(found.largest, every.amax(1))
+        assert torch.equal(found.mean, every.mean(1))
+    assert (novelty.overlap(members[own], members).largest == 1).all(), "with themselves they are copies"
+
+
+def test_some_members_are_compared_with_all_others():
+    rows = torch.randn(9, 5, generator=torch.Generator().manual_seed(0))
+    some = torch.tensor([2, 5, 8])
+    all_of_them, few = (novelty.nearest(rows[which], rows, which) for which in (torch.arange(9), some))
+    assert torch.equal(few[0], all_of_them[0][some])
+    assert torch.equal(few[1], all_of_them[1][some])
 
 
 @given(seeds)
 def test_the_nearest_member_is_the_nearest(seed: int):
     g = torch.Generator().manual_seed(seed)
     rows, members = torch.randn(6, 7, generator=g), torch.randn(4, 7, generator=g)
-    distance, index = novelty.nearest(rows, members, themselves=False)
+    distance, index = novelty.nearest(rows, members)
     for i, row in enumerate(rows):
         each = [math.dist(row.tolist(), member.tolist()) for member in members]
         assert float(distance[i]) == pytest.approx(min(each))
@@ -64,7 +83,7 @@ def test_the_nearest_member_is_the_nearest(seed: int):
 
 def test_leave_one_out_distances_skip_oneself_across_blocks():
     rows = torch.arange(600.0)[:, None] * torch.ones(1, 4)
-    distance, index = novelty.nearest(rows, rows, themselves=True)
+    distance, index = novelty.nearest(rows, rows, torch.arange(600))
     assert torch.allclose(distance, torch.full((600,), 2.0, dtype=torch.float64))
     assert (index != torch.arange(600)).all()
 

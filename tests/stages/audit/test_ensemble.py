@@ -45,7 +45,7 @@ def test_numbers_are_averaged():
 
 def test_groups_do_not_overlap_and_the_rest_is_left_out():
     seen = []
-    ensembles = Ensembles((2,), lambda mean: seen.append(mean.tolist()) or {"score": 0.0})
+    ensembles = Ensembles((2,), lambda means: seen.extend(means.tolist()) or {"score": torch.zeros(len(means))})
     ensembles.add(torch.tensor([[0.0], [2.0], [10.0]]))
     ensembles.add(torch.tensor([[20.0], [99.0]]))
     assert seen == [[1.0], [15.0]]

@@ -114,6 +114,30 @@ def test_ending_the_search_early_changes_nothing(monkeypatch):
     assert torch.equal(quick.member, patient.member)
 
 
+def few_measured(q: Quotient) -> Quotient:
+    return replace(q, measured=torch.tensor([1, 4, 9]))
+
+
+def test_a_few_members_are_measured_among_all_of_them():
+    q = quotient(draw(12, SMALL, 3), SMALL, near=12)
+    found = few_measured(q).own
+    assert found.distance.tolist() == pytest.approx(q.own.distance[[1, 4, 9]].tolist())
+    assert torch.equal(found.member, q.own.member[[1, 4, 9]])
+    assert torch.equal(found.as_is, q.own.as_is[[1, 4, 9]])
+
+
+def test_members_that_were_not_measured_end_no_search(monkeypatch):
+    members = draw(12, SMALL, 3)
+    rows = torch.cat([relabelled(members, SMALL, 4) + 0.1 * draw(12, SMALL, 5), draw(6, SMALL, 6), members])
+    q = quotient(members, SMALL, near=12)
+    patient = replace(q, measured=torch.tensor([], dtype=torch.long)).nearest(rows).distance
+    for some in (q, few_measured(q)):
+        assert torch.allclose(some.nearest(rows).distance, patient, atol=1e-6)
+    monkeypatch.setattr(Quotient, "_reach", torch.full((12,), torch.inf, dtype=torch.float64))
+    hasty = few_measured(q).nearest(rows).distance
+    assert (hasty > patient + 0.1).any(), "had they ended it, nearer members would have been missed"
+
+
 def test_distances_in_units_of_each_tensors_spread():
     members = draw(5, SMALL, 0)
     found = quotient(members, SMALL, near=5).nearest(draw(4, SMALL, 1))

@@ -42,6 +42,17 @@ def test_duplicates_are_counted_grammatically(count, said):
     assert sentences.repeated({"sets": {"generated": {"duplicates": count, "networks": 9}}}).startswith(said)
 
 
+def test_members_that_were_drawn_are_counted_and_nothing_is_said_of_all():
+    sets = {"members": {"networks": 1000}, "held-out": {"networks": 200}}
+    said = sentences.drawn({"zoo": {"members": 9000, "held-out": 200}, "sets": sets})
+    assert said.startswith("Measured were 1,000 of 9,000 members, drawn at random;")
+    assert "1,000 of 9,000 members and 200 of 300 held-out members" in sentences.drawn(
+        {"zoo": {"members": 9000, "held-out": 300}, "sets": sets}
+    )
+    assert sentences.drawn({"zoo": {"members": 1000, "held-out": 200}, "sets": sets}) == ""
+    assert sentences.drawn({}) == ""
+
+
 def test_ensembles_are_compared_at_the_largest_size_both_have():
     sets = {"generated": {"ensemble_curve": {"sizes": [1, 5, 10], "score": [0.9, 0.91, 0.92]}},
             "members": {"ensemble_curve": {"sizes": [1, 5, 200], "score": [0.9, 0.95, 0.99]}}}  # fmt: skip

@@ -54,6 +54,16 @@ def test_mmd_is_the_sum_over_pairs():
     assert twosample.mmd(a, b)["value"] == pytest.approx(brute_mmd(a, b, kernel))
 
 
+def test_relabelled_samples_have_their_own_sums_over_pairs():
+    both = normal(10, 0).double()
+    kernel = twosample.gaussian_kernel(both)
+    orders = torch.stack([torch.arange(10), torch.arange(10).flip(0), torch.arange(10).roll(3)])
+    found = twosample._discrepancies(kernel, orders, 6).tolist()
+    brute = [brute_mmd(both[o[:6]], both[o[6:]], kernel[o][:, o]) for o in orders]
+    assert found == pytest.approx(brute)
+    assert found[0] != pytest.approx(found[2])
+
+
 def test_the_kernel_is_one_on_itself_and_known_at_its_width():
     kernel = twosample.gaussian_kernel(torch.tensor([[0.0], [1.0]]))
     assert kernel.diagonal().tolist() == [1, 1]

@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import assert_close, generators
 
-from stages.flow.codes import effective_rank, mean_and_gram, principal_codes, spectrum
+from stages.flow.codes import (
+    FLOOR,
+    codes_along,
+    effective_rank,
+    mean_and_covariance,
+    mean_and_gram,
+    principal_codes,
+    principal_directions,
+    spectrum,
+)
 
 N, P = 8, 50
 TRAIN = torch.arange(N) < 6
@@ -155,3 +164,79 @@ def test_effective_rank_closed_forms():
     assert effective_rank(torch.tensor([5.0, 0.0, 0.0])) == pytest.approx(1)
     assert effective_rank(torch.tensor([3.0, 1.0])) == pytest.approx(exp(0.75 * log(4 / 3) + 0.25 * log(4)))
     assert effective_rank(torch.tensor([6.0, 2.0])) == pytest.approx(effective_rank(torch.tensor([3.0, 1.0])))
+
+
+def row_blocks(values: torch.Tensor, step: int = 4):
+    return [(a, min(a + step, len(values)), values[a : a + step]) for a in range(0, len(values), step)]
+
+
+def along(values: torch.Tensor, train: torch.Tensor, step: int = 4):
+    """Mean, variances and directions by way of the covariance."""
+    mean, covariance = mean_and_covariance(row_blocks(values, step), train, values.shape[1])
+    return mean, *principal_directions(covariance, int(train.sum()) - 1)
+
+
+@pytest.mark.parametrize("n", [8, 90])
+@given(draw=generators(), whiten=st.booleans(), step=st.integers(1, 100))
+def test_gram_and_covariance_give_the_same_codes(n, draw, whiten, step):
+    """Fewer networks than parameters, and more."""
+    x, train = rows(draw, n), torch.arange(n) < n - 2
+    fits = x[train]
+    mean, gram = reduced(x, train)
+    mean2, variance, directions = along(x, train, step)
+    values = spectrum(gram[train][:, train])
+    k = min(len(fits) - 1, P)
+    assert len(variance) == k
+    assert_close(mean2, mean, 1e-6)
+    assert_close(variance, values[:k], 1e-4)
+    assert bool((values[k:] < FLOOR * values[0]).all())
+    leading = 3  # the others' order could hang on round-off
+    a, b = principal_codes(gram[train][:, train], leading, whiten), codes_along(directions, variance, leading, whiten)
+    assert_close(b.scale, a.scale, 1e-4)
+    one, two = a.encode_rows(x, mean, fits), b.encode_rows(x, mean2, fits)
+    assert_close(a.encode(gram[:, train]), one, 1e-4)
+    signs = (one * two).sum(0).sign()
+    assert_close(two * signs, one, 1e-2)
+    assert not torch.allclose(two[:, [1, 0, 2]] * signs, one, atol=0.1), "and not those of other directions"
+    assert_close(b.decode_rows(two, mean2, fits), a.decode_rows(one, mean, fits), 1e-2)
+
+
+@given(draw=generators(), whiten=st.booleans())
+def test_where_networks_are_many_all_rows_come_back_from_their_codes(draw, whiten):
+    x, train = rows(draw, 90), torch.arange(90) < 80
+    mean, variance, directions = along(x, train)
+    codes = codes_along(directions, variance, None, whiten)
+    assert codes.components == P
+    points = codes.encode_rows(x, mean, x[train])
+    assert_close(codes.decode_rows(points, mean, x[train]), x, 1e-5)  # held-out ones, too: components span everything
+    assert_close(decoded(codes, points, mean, x[train]), x, 1e-5)
+    if whiten:
+        assert_close(points[train].double().var(0, correction=0), torch.ones(P, dtype=torch.float64), 1e-4)
+    few = codes_along(directions, variance, P // 2, whiten)
+    lost = few.decode_rows(few.encode_rows(x, mean, x[train]), mean, x[train]) - x
+    assert float(lost.abs().max()) > 0.1, "half of the components don't do"
+
+
+def test_heldout_rows_do_not_shape_directions():
+    draw = torch.Generator().manual_seed(0)
+    x, train = rows(draw, 90), torch.arange(90) < 80
+    other = x.clone()
+    other[80:] *= 100
+    assert all(torch.equal(a, b) for a, b in zip(along(x, train), along(other, train), strict=True))
+    everyone = torch.ones(90, dtype=torch.bool)
+    assert not torch.equal(along(x, everyone)[1], along(other, everyone)[1])
+
+
+@pytest.mark.parametrize("offset", [0, 1000, 10_000])
+def test_a_large_mean_does_not_destroy_the_covariance(offset):
+    draw = torch.Generator().manual_seed(0)
+    x = offset + torch.randn(300, 40, generator=draw) * torch.linspace(0.01, 1, 40)
+    exact = torch.linalg.eigvalsh(x.double().T.cov(correction=0)).flip(0)
+    assert_close(along(x, torch.ones(300, dtype=torch.bool))[1] / exact, torch.ones(40, dtype=torch.float64), 1e-6)
+
+
+def test_a_weight_that_is_not_finite_names_the_network_in_any_block():
+    x = rows(torch.Generator().manual_seed(0), 90)
+    x[33, 30] = float("inf")
+    with pytest.raises(ValueError, match=r"network 33 has a weight that isn't finite in columns 0:50"):
+        along(x, torch.arange(90) < 80)
