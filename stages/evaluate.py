@@ -51,7 +51,7 @@ def evaluate(zoo: Ref, canonical: Ref, packed: Ref, fitted: Ref, sampled: Ref, p
         worth = _unit(ctx, "canonicalization", lambda: canonicalization(open_zoo(zoo), material))
         practice = trials(zoo, material, partial(_data, ctx))
         measured = dict(_measured(material))
-        figures = _figures(material, measured) | {"canonicalization": worth, "curves": curves(fitted.path),
+        figures = _figures(material, measured) | {"canonicalization": worth, **curves(fitted.path),
                                                   "alignment": gains(canonical.path), **practice}  # fmt: skip
     speed = networks_per_minute(sampled.path, len(material.sampled))
     write_json(ctx.out / "figures.json", figures)

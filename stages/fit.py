@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own abbreviation
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from stages.artifacts.fitted import CURVES, Fitted, save_fitted, velocity_network
+from stages.artifacts.fitted import CURVES, WATCHED, Fitted, save_fitted, velocity_network
 from stages.artifacts.members import open_weights
 from stages.artifacts.spaces import save_space
 from stages.context import Context, torch_threads
@@ -23,14 +23,13 @@ from stages.fitting.batches import Batch, Batches, ahead
 from stages.fitting.compute import precision, threads
 from stages.fitting.points import Points, points_of
 from stages.fitting.state import COLUMNS, State, write_table
-from stages.fitting.watch import WATCHED, Watch, watch_of
+from stages.fitting.watch import LOOK, Watch, watch_of
 from stages.flow.ode import integrate
 from stages.params.fit import FitParams
 from stages.seeds import generator, seed_of
 from stages.store.refs import Ref
 
 CHECKPOINT = "checkpoint.pt"
-WATCH = "watched.csv"
 PROBES = 256
 """Path points per held-out member in the held-out loss, and networks in the dispersion."""
 LOOKS = 10
@@ -106,7 +105,7 @@ class _Trainer:
         """What was seen so far, as tables."""
         write_table(self.ctx.out / CURVES, COLUMNS, state.curves)
         if state.watched:
-            write_table(self.ctx.out / WATCH, WATCHED, state.watched)
+            write_table(self.ctx.out / WATCHED, LOOK, state.watched)
 
     def _fresh(self) -> State:
         torch.manual_seed(seed_of(self.params.seed, "fit", "initial"))
@@ -160,7 +159,7 @@ class _Trainer:
         if self.watch and looks[0] < looks[1]:
             samples = self._samples(network, p.watch, "watch")
             state.watched.append([state.step, *self.watch.look(samples)])
-        for columns, rows in ((COLUMNS, state.curves), (WATCHED, state.watched)):
+        for columns, rows in ((COLUMNS, state.curves), (LOOK, state.watched)):
             if rows and rows[-1][0] == state.step:
                 for name, value in zip(columns[1:], rows[-1][1:], strict=True):
                     log(f"fit/{name}", value, state.step)

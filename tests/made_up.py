@@ -155,6 +155,13 @@ def made_up(networks: int = 100) -> dict[str, Any]:
             "heldout_loss": [float(v) + 0.1 if i % 50 == 0 else None for i, v in enumerate(falling)],
             "dispersion": [1 - float(np.exp(-s / 2000)) if i % 50 == 0 else None for i, s in enumerate(steps)],
         },
+        "watched": {
+            "step": [200.0, 400.0, 600.0],
+            "score": [0.6, 0.9, 0.95],
+            "score_std": [0.1, 0.05, 0.02],
+            "novelty": [2.0, 1.3, 1.1],
+            "novel_and_performant": [0.0, 0.1, 0.5],
+        },
         "spectrum": {
             "variance": [*(5 * 0.985 ** np.arange(networks - 1)), 0.0],
             "effective_rank": 0.8 * networks,

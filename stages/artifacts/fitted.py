@@ -17,6 +17,7 @@ from stages.store.checkpoints import load_tensors, save_tensors
 
 VELOCITY = "velocity.safetensors"
 CURVES = "curves.csv"
+WATCHED = "watched.csv"
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any, cast
 import yaml
 
 from stages.artifacts.alignment import ALIGNMENT
-from stages.artifacts.fitted import CURVES
+from stages.artifacts.fitted import CURVES, WATCHED
 from stages.context import Context
 from stages.errors import NotComplete
 from stages.params.evaluate import EvaluateParams
@@ -25,9 +25,14 @@ def manifest_of(path: Path) -> Manifest | None:
         return None
 
 
-def curves(fitted: Path) -> dict[str, list[float]]:
-    """The columns of fit's table."""
-    with (fitted / CURVES).open(newline="") as file:
+def curves(fitted: Path) -> dict[str, dict[str, list[float]]]:
+    """The columns of fit's tables: losses and dispersion, and what samples were like on the way, if any were looked at."""
+    tables = {"curves": fitted / CURVES, "watched": fitted / WATCHED}
+    return {name: _columns(path) for name, path in tables.items() if path.exists()}
+
+
+def _columns(path: Path) -> dict[str, list[float]]:
+    with path.open(newline="") as file:
         header, *lines = csv.reader(file)
     return {name: [float(line[i]) for line in lines] for i, name in enumerate(header)}
 

@@ -16,7 +16,7 @@ from stages.members.fitness import appraised
 from stages.params.batchnorm import BatchNorm
 from stages.params.dataset import dataset_from
 
-WATCHED = ("step", "score", "score_std", "novelty", "novel_and_performant")
+LOOK = ("step", "score", "score_std", "novelty", "novel_and_performant")
 EXAMPLES = 1000
 """Validation examples, at most, that samples are scored on."""
 BAR = 0.05

@@ -1,7 +1,7 @@
 """Every plot of the report in the order of the page, under its headings."""
 
 from stages.audit.drawing import Plot
-from stages.audit.plots.fit import dispersion, loss
+from stages.audit.plots.fit import dispersion, loss, samples
 from stages.audit.plots.likeness import classes, directions, distances, two_sample
 from stages.audit.plots.margins import novel_and_performant
 from stages.audit.plots.members import alignment, round_trip, spectrum
@@ -13,7 +13,7 @@ SECTIONS: tuple[tuple[str, tuple[Plot, ...]], ...] = (
     ("How good and how new", (novelty, mistakes, novel_and_performant)),
     ("Like trained networks, as a set", (distances, directions, two_sample, classes)),
     ("In use", (ensembles, calibration, finetuning, transfer)),
-    ("How the flow was fitted", (loss, dispersion)),
+    ("How the flow was fitted", (loss, dispersion, samples)),
     ("The members and their relabelling", (spectrum, alignment, round_trip)),
     ("Inside the networks", (histograms, filters)),
 )

@@ -48,3 +48,19 @@ def dispersion(figures: dict[str, Any]) -> Figure | None:
     axes.set_ylim(bottom=0)
     axes.locator_params(axis="x", nbins=6)
     return finished(axes)
+
+
+@plot(
+    "Samples while the flow was fitted",
+    "A few networks, drawn now and then: their score on validation data, and how many are both good and new.",
+)
+def samples(figures: dict[str, Any]) -> Figure | None:
+    """Mean validation score of samples by step, and their share that is novel and performant."""
+    axes, step = new_axes(4.6, 3.5, "step", "validation score, N&P"), numbers(figures, "watched", "step")
+    curve(axes, step, numbers(figures, "watched", "score"), "score", BLUE)
+    curve(axes, step, numbers(figures, "watched", "novel_and_performant"), "N&P", VERMILLION)
+    if not axes.lines:
+        return None
+    axes.set_ylim(-0.02, 1.02)
+    axes.locator_params(axis="x", nbins=6)
+    return finished(axes)
