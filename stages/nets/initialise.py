@@ -8,7 +8,7 @@ from torch.nn import init
 from torch.nn.modules.conv import _ConvNd
 
 from stages.nets.registry import build
-from stages.params.network import MLP, Network
+from stages.params.network import CNN, MLP, Network
 from stages.params.zoo import Initialisation
 from stages.store.layout import Layout
 
@@ -28,7 +28,7 @@ def initialise(network: Network, how: Initialisation, generator: torch.Generator
     `torch` is the architecture's own. The others draw the weights of Linear and convolution layers and set their biases
     to zero; norms, embeddings and tokens stay the architecture's own.
     """
-    plain = isinstance(network, MLP)  # everything comes from the generator itself
+    plain = isinstance(network, MLP | CNN)  # everything comes from the generator itself
     module = build(network, 0 if plain else _seed(generator))
     with torch.no_grad():
         for layer in module.modules():
@@ -44,7 +44,7 @@ def _seed(generator: torch.Generator) -> int:
 
 def _fill(layer: nn.Linear | _ConvNd, how: Initialisation, generator: torch.Generator, plain: bool) -> None:
     """Draw one layer anew; `torch` leaves it as it was built, unless it's one of a plain network."""
-    bound = layer.weight.shape[1] ** -0.5  # what Linear.reset_parameters draws weights and biases from
+    bound = layer.weight[0].numel() ** -0.5  # what reset_parameters draws weights and biases from
     if how != "torch":
         FILLS[how](layer.weight, generator)
     elif plain:

@@ -35,6 +35,14 @@ class ImageClassifier(Architecture):
         return (self.channels, self.size, self.size)
 
 
+class CNN(ImageClassifier):
+    """A small chain of 3x3 convolutions of stride 2 with ReLU, without BatchNorm, and a linear head on all positions."""
+
+    kind: Literal["cnn"] = "cnn"
+    widths: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (8, 16)
+    """Channels per convolution; each halves the image, an odd side rounded up."""
+
+
 class ResNet(ImageClassifier):
     """A residual network for small images; [3, 3, 3] and width 16 make ResNet-20 (He et al. 2016, section 4.2).
 
@@ -110,7 +118,7 @@ def _divides(part: str, size: int, whole: str, total: int) -> None:
         raise ValueError(f"{part} must divide {whole}, but {size} doesn't divide {total}")
 
 
-Network = Annotated[MLP | ResNet | ResNet18 | ViT | Bert | Model, Field(discriminator="kind")]
+Network = Annotated[MLP | CNN | ResNet | ResNet18 | ViT | Bert | Model, Field(discriminator="kind")]
 """The union of all descriptions, told apart by `kind`; a new architecture joins it here, and as a module in `stages.nets`."""
 
 

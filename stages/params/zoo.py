@@ -78,7 +78,7 @@ class ZooParams(Params):
     initialisations: tuple[Initialisation, ...] = Field(default=("kaiming_uniform",), min_length=1)
     """Member i starts from the (i mod count)-th of these."""
     shard: PositiveInt = 50
-    """Networks trained together, the unit of resumption; aim at 10 s or more of work. Small chains of Linear layers are
+    """Networks trained together, the unit of resumption; aim at 10 s or more of work. Small MLPs and CNNs are
     trained as one stack; others one after the other, where 1 to 4 keep what a kill can cost small."""
     retries: NonNegativeInt = 2
     """Fallback seeds tried for a member whose training left the finite numbers."""

@@ -6,7 +6,7 @@ from stages.params.canonicalize import CanonicalizeParams
 from stages.params.dataset import Images, Table, Texts, dataset_from
 from stages.params.evaluate import EvaluateParams
 from stages.params.fit import PRESETS, FitParams, Pca, Raw, Uniform
-from stages.params.network import MLP, Bert, Model, ResNet, ResNet18, ViT, network_from
+from stages.params.network import CNN, MLP, Bert, Model, ResNet, ResNet18, ViT, network_from
 from stages.params.pack import PackParams
 from stages.params.sample import SampleParams
 from stages.params.zoo import ZooParams
@@ -98,7 +98,7 @@ def test_sections_are_frozen_too():
     (ZooParams, ZOO, ("dataset",), {"name": "reviews", "length": 2}),
     (ZooParams, ZOO, ("network",), {"kind": "mlp", "widths": [4]}),
     (ZooParams, ZOO, ("network",), {"kind": "mlp", "widths": [4, -3, 3]}),
-    (ZooParams, ZOO, ("network",), {"kind": "cnn"}),
+    (ZooParams, ZOO, ("network",), {"kind": "rnn"}),
     (ZooParams, ZOO, ("network",), {"widths": [4, 3]}),
     (ZooParams, ZOO, ("network",), {"kind": "resnet", "blocks": []}),
     (ZooParams, ZOO, ("network",), {"kind": "resnet", "classes": 1}),
@@ -222,14 +222,14 @@ def test_data_sets_come_back_from_a_store_s_attributes():
 
 
 @pytest.mark.parametrize("network", [
-    MLP(widths=(4, 8, 3)), ResNet(blocks=(1, 2), width=4), ResNet18(classes=3), ViT(dim=6), Bert(pool="mean"),
+    MLP(widths=(4, 8, 3)), CNN(widths=(3,)), ResNet(blocks=(1, 2), width=4), ResNet18(classes=3), ViT(dim=6), Bert(pool="mean"),
     Model(model="timm:vit_tiny_patch16_224", kwargs={"depth": 2, "norm": [1, None]}, input=(3, 8, 8)),
 ])  # fmt: skip
 def test_networks_come_back_from_a_store_s_attributes(network):
     assert hash(network_from(network.model_dump(mode="json"))) == hash(network)
     assert network_from(network.model_dump(mode="json")) == network
     with pytest.raises(ValidationError):
-        network_from({"kind": "cnn", "widths": [4, 8, 3]})
+        network_from({"kind": "rnn", "widths": [4, 8, 3]})
 
 
 @pytest.mark.parametrize("changes", [{"velocity": {"kind": "tokens"}}, {"coupling": "units"}])

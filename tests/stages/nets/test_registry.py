@@ -7,7 +7,7 @@ from torch import nn
 from torch.func import functional_call
 
 from stages.nets.registry import build, example_input
-from stages.params.network import MLP, Bert, Model, Network, ResNet, ResNet18, ViT
+from stages.params.network import CNN, MLP, Bert, Model, Network, ResNet, ResNet18, ViT
 from stages.store.layout import Layout
 
 BASE = Bert(vocabulary=30522, length=512, dim=768, depth=12, heads=12, mlp=3072)
@@ -16,6 +16,7 @@ SIZES = [(ResNet(), 272_474), (ResNet18(), 11_173_962), (ViT(), 2_693_578), (BAS
 
 SMALL = [
     MLP(widths=(6, 5, 4)),
+    CNN(widths=(3, 5), channels=2, size=7, classes=4),
     ResNet(blocks=(1, 1), width=4, channels=1, size=12, classes=4),
     ResNet18(channels=1, size=16, classes=4),
     ViT(size=8, channels=2, dim=12, depth=2, classes=4),

@@ -51,3 +51,23 @@ def test_appraising_in_parts_changes_nothing(split):
 def test_targets_tell_the_task():
     assert score_name(torch.tensor([1, 2])) == "accuracy"
     assert score_name(torch.tensor([1.0, 2.0])) == "spearman"
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("classes", [3, 10, 15, 40])
+def test_losses_and_gradients_are_those_of_plain_cross_entropy(classes, smoothing):
+    """Any number of examples, of few classes and of many; gradients are laid out as outputs are."""
+    outputs, targets = 3 * draws(5, 7, classes), draws(5, 7).argsort(0) % classes
+    ours, theirs = outputs.clone().requires_grad_(), outputs.clone().requires_grad_()
+    laid_out, made = [], ours * 1  # a leaf's own gradient is laid out as the leaf is, whatever comes
+    made.register_hook(lambda grad: laid_out.append(grad.is_contiguous()))
+    found = loss(made, targets, smoothing)
+    each = [F.cross_entropy(o, t, label_smoothing=smoothing) for o, t in zip(theirs, targets, strict=True)]
+    expected = torch.stack(each).sum()
+    assert found.item() == pytest.approx(expected.item(), rel=1e-5)
+    found.backward()
+    expected.backward()
+    assert ours.grad is not None
+    assert theirs.grad is not None
+    assert torch.allclose(ours.grad, theirs.grad, rtol=1e-5, atol=1e-7)
+    assert laid_out == [True]
