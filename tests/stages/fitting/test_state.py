@@ -1,0 +1,44 @@
+"""When a fit has stalled, and that a checkpoint holds all of it."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel
+
+from stages.fitting.state import State
+
+
+def state(heldout: list[float]) -> State:
+    model = nn.Linear(2, 2)
+    curves = [[10.0 * i, 1.0, loss, 1.0] for i, loss in enumerate(heldout, 1)]
+    return State(model, AveragedModel(model), torch.optim.AdamW(model.parameters()), len(heldout), curves)
+
+
+@pytest.mark.parametrize(
+    ("heldout", "patience", "stalled"),
+    [([3, 2, 1], 1, False), ([1, 2], 1, True), ([1, 2], 2, False), ([2, 1, 3, 3], 2, True), ([1, 2, 3], None, False),
+     ([], 1, False), ([2, 3, 1], 2, False)],
+)  # fmt: skip
+def test_a_fit_has_stalled_once_enough_checks_brought_nothing(heldout, patience, stalled):
+    assert state(heldout).stalled(patience) == stalled
+
+
+def test_the_summary_tells_the_last_and_the_lowest():
+    summary = state([3.0, 1.0, 2.0]).summary()
+    assert (summary["step"], summary["heldout_loss"]) == (30, 2.0)
+    assert (summary["lowest_heldout_step"], summary["lowest_heldout_loss"]) == (20, 1.0)
+
+
+def test_a_checkpoint_brings_everything_back(tmp_path: Path):
+    one, other = state([3.0, 1.0]), state([])
+    one.watched, one.best = [[10.0, 0.9, 0.1, 1.0, 0.5]], one.weights()
+    one.save(tmp_path / "checkpoint.pt")
+    other.load(tmp_path / "checkpoint.pt", torch.device("cpu"))
+    for name in ("step", "curves", "watched"):
+        assert getattr(one, name) == getattr(other, name)
+    for a, b in ((one.weights(), other.weights()), (one.best, other.best)):
+        assert all(torch.equal(a[name], b[name]) for name in a)
+    assert torch.equal(one.model.weight, other.model.weight)  # type: ignore[arg-type]
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
