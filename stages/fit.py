@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own abbreviation
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from stages.artifacts.fitted import CURVES, WATCHED, Fitted, save_fitted, velocity_network
 from stages.artifacts.members import open_weights
@@ -22,7 +22,7 @@ from stages.errors import Diverged
 from stages.fitting.batches import Batch, Batches, ahead
 from stages.fitting.compute import precision, threads
 from stages.fitting.points import Points, points_of
-from stages.fitting.state import COLUMNS, State, write_table
+from stages.fitting.state import COLUMNS, State, moving_average, write_table
 from stages.fitting.watch import LOOK, Watch, watch_of
 from stages.flow.ode import integrate
 from stages.params.fit import FitParams
@@ -114,7 +114,7 @@ class _Trainer:
         model = velocity_network(described, points.dim, self.source_std, points.space, points.conditions)
         model = model.to(self.ctx.device)
         optimizer = torch.optim.AdamW(model.parameters(), o.lr, o.betas, weight_decay=o.weight_decay, fused=True)
-        average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(self.params.ema))
+        average = AveragedModel(model, multi_avg_fn=moving_average(self.params.ema))
         return State(model, average, optimizer)
 
     def _block(self, state: State, step: Callable[..., Tensor]) -> float:

@@ -2,6 +2,7 @@
 
 import csv
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+Tensors = tuple[Tensor, ...] | list[Tensor]
 COLUMNS = ("step", "loss", "heldout_loss", "dispersion")
 
 
@@ -60,6 +62,16 @@ class State:
         lowest = min(self.curves, key=lambda row: row[2])
         last = dict(zip(COLUMNS, self.curves[-1], strict=True))
         return {**last, "lowest_heldout_loss": lowest[2], "lowest_heldout_step": lowest[0]}
+
+
+def moving_average(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
+    """An exponential moving average of weights, faster at first, so that it soon forgets where they began."""
+
+    def update(averaged: Tensors, current: Tensors, count: Tensor | int) -> None:
+        kept = min(decay, (1 + int(count)) / (10 + int(count)))
+        torch._foreach_lerp_(averaged, current, 1 - kept)
+
+    return update
 
 
 def write_table(path: Path, columns: tuple[str, ...], rows: list[list[float]]) -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from stages.fitting.state import State
+from stages.fitting.state import State, moving_average
 
 
 def state(heldout: list[float]) -> State:
@@ -42,3 +42,17 @@ def test_a_checkpoint_brings_everything_back(tmp_path: Path):
         assert all(torch.equal(a[name], b[name]) for name in a)
     assert torch.equal(one.model.weight, other.model.weight)  # type: ignore[arg-type]
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.5, 0.99])
+def test_the_average_forgets_its_start_and_then_moves_by_its_decay(decay: float):
+    model = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(model.weight, -100.0)  # where it begins
+    average = AveragedModel(model, multi_avg_fn=moving_average(decay))
+    expected = 0.0
+    for count in range(60):
+        nn.init.constant_(model.weight, float(count))
+        average.update_parameters(model)
+        kept = min(decay, (1 + count) / (10 + count)) if count else 0.0
+        expected = kept * expected + (1 - kept) * count
+    assert float(average.module.weight) == pytest.approx(expected, rel=1e-4)
