@@ -131,7 +131,7 @@ class _Pairs(nn.Module):
 
 def _attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """In single precision on a CPU, where torch's bf16 attention goes back ten times slower."""
-    if q.device.type != "cpu":
+    if q.device.type != "cpu" or q.dtype != torch.bfloat16:
         return F.scaled_dot_product_attention(q, k, v)
     with torch.autocast("cpu", enabled=False):
         return F.scaled_dot_product_attention(q.float(), k.float(), v.float())
