@@ -20,7 +20,7 @@ from stages.artifacts.spaces import save_space
 from stages.context import Context, torch_threads
 from stages.errors import Diverged
 from stages.fitting.batches import Batch, Batches, ahead
-from stages.fitting.compute import precision, threads
+from stages.fitting.compute import check_memory, free_memory, precision, threads
 from stages.fitting.points import Points, points_of
 from stages.fitting.state import COLUMNS, State, moving_average, write_table
 from stages.fitting.watch import LOOK, Watch, watch_of
@@ -39,12 +39,14 @@ LOOKS = 10
 def fit(packed: Ref, params: FitParams, ctx: Context) -> dict[str, Any]:
     """Train on the training members alone; held-out members gate, they never fit.
 
-    Raises Diverged if the loss leaves the finite numbers, UsageError if the flow is to be told what isn't known.
+    Raises Diverged if the loss leaves the finite numbers, UsageError if the flow is to be told what isn't known
+    or needs more memory than is free.
     """
     points = points_of(open_weights(packed), params)
+    check_memory(points.space, points.dim, params, free_memory(ctx.device))
     save_space(ctx.out, points.space)
     with (
-        torch_threads(threads(points, params, ctx.threads)),
+        torch_threads(threads(points.space, points.dim, params, ctx.threads)),
         torch.random.fork_rng([ctx.device] if ctx.device.type == "cuda" else []),
     ):
         trainer = _Trainer(points, params, ctx)

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from stages.artifacts.members import is_train
 from stages.artifacts.spaces import Space, located, space_of
+from stages.fitting.compute import GIB
 from stages.flow.conditions import Conditions, conditions_of
 from stages.flow.tokens import Tokens
 from stages.params.fit import FitParams
 from stages.store.weights import Weights
 
-GIB = 2**30
 PROBED = 1000
 """Training members, at most, that spreads are measured on."""
 HELDOUT = 256
