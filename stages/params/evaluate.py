@@ -11,7 +11,7 @@ class EvaluateParams(Params):
 
     bar_quantile: float = Field(default=0.05, ge=0, le=1)
     """Accuracy that counts as performant: this quantile of the members' test accuracies."""
-    margins: tuple[NonNegativeFloat, ...] = (0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
+    margins: tuple[NonNegativeFloat, ...] = (0.25, 0.5, 0.75, 0.9, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
     """Distances, in units of tau, beyond which a network counts as novel."""
     members: PositiveInt = 1000
     """Members, at most, that are measured among the others, drawn at random where there are more, and as many held-out
