@@ -32,7 +32,7 @@ from stages.store.weights import Weights
 from stages.training.task import score_name
 from stages.trials.together import trials
 
-SCHEMA = 3
+SCHEMA = 4
 POINTS = 200
 """Networks per set whose own figures go into figures.json, for plots; figures.zarr has all."""
 Measured = dict[str, dict[str, Any]]

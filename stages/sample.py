@@ -15,6 +15,7 @@ from stages.flow.guidance import calls as calls_each
 from stages.flow.guidance import guided
 from stages.flow.ode import CALLS, integrate
 from stages.flow.source import noise
+from stages.flow.tokens import Tokens
 from stages.members.choice import choice_of
 from stages.params.sample import SampleParams
 from stages.seeds import generator
@@ -36,7 +37,7 @@ def sample(packed: Ref, fitted: Ref, params: SampleParams, ctx: Context) -> dict
     zoo, flow = open_weights(packed), read_fitted(fitted.path)
     names = [f"generated-{i:05d}" for i in range(params.networks)]
     attrs = {name: zoo.attrs[name] for name in ("network", "dataset")} | {
-        "stage": "sample", "batchnorm": params.batchnorm.model_dump(mode="json"), "keep": params.keep,
+        "stage": "sample", "batchnorm": params.batchnorm.model_dump(mode="json"), "keep": params.keep, "canonical": not isinstance(flow.space, Tokens),
     }  # fmt: skip
     flow.velocity.to(ctx.device)
     told = flow.conditions.encode({name: np.array([value]) for name, value in params.condition.items()})[0]

@@ -62,7 +62,7 @@ def _tests(rng: np.random.Generator, distance: float) -> dict[str, Any]:
     aucs = [min(0.98, 0.5 + 0.5 * abs(1.02 - distance) + 0.04 * rng.random()) for _ in range(2)]
     found = {
         what: {"auc": auc, "low": auc - 0.07, "high": min(auc + 0.07, 1.0)}
-        for what, auc in zip(("codes", "outputs"), aucs, strict=True)
+        for what, auc in zip(("weights", "outputs"), aucs, strict=True)
     }
     return found | {"mmd": {"value": 0.01, "p": 0.43 if distance > 0.95 else 0.002}}
 
@@ -133,7 +133,7 @@ def made_up(networks: int = 100) -> dict[str, Any]:
     disk = np.exp(-((np.mgrid[-1:1:28j, -1:1:28j] ** 2).sum(0)) * 3).ravel()
     images = {who: [list(disk * rng.standard_normal(784)) for _ in range(8)] for who in ("members", "generated")}
     return {
-        "schema": 3,
+        "schema": 4,
         "score": "accuracy",
         "dataset": {"name": "mnist"},
         "network": {"kind": "mlp", "widths": [784, 32, 32, 10]},

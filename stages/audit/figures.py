@@ -15,6 +15,8 @@ from stages.audit.outcome import Outcome
 from stages.audit.quotient import Nearest, Quotient
 
 QUANTILES = {"p10": 0.1, "p50": 0.5, "p90": 0.9}
+OF_WEIGHTS_TOLD = 50
+"""Directions of weights, at most, along which two sets are told apart; and no more than half as many as networks."""
 SAME = 0.01
 """Networks closer than this to one another, in tau, are duplicates."""
 
@@ -216,15 +218,21 @@ def duplicates(s: Subject) -> int:
 
 
 def two_sample(s: Subject) -> dict[str, Any] | None:
-    """Whether generated networks, or members, can be told from held-out members, by codes and by outputs."""
+    """Whether generated networks, or members, can be told from held-out members, by their weights and by their outputs.
+
+    Along directions that favour neither set: the members' own components are fitted to them, and would tell them apart.
+    """
     held = s.yardstick.heldout
     if held is None or s.role not in ("members", "generated"):
         return None
-    codes = s.yardstick.encode(held[0])
-    found = {"codes": twosample.separability(s.codes, codes), "mmd": twosample.mmd(s.codes, codes)}
+    units, most = s.yardstick.quotient.units, twosample.LARGEST
+    own, others = s.rows[:most] / units, held[0][:most] / units
+    few = max(1, min(OF_WEIGHTS_TOLD, min(len(own), len(others)) // 2))
+    weights = twosample.leading(own, others, few)
+    found = {"weights": twosample.separability(*weights), "mmd": twosample.mmd(*weights)}
     if s.outcome and held[1]:
         found["outputs"] = twosample.separability(*twosample.leading(s.outcome.sketch, held[1].sketch))
-    return found if found["codes"] else None
+    return found if found["weights"] else None
 
 
 Figure = Callable[[Subject], Any]

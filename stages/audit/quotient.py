@@ -87,7 +87,7 @@ class Quotient:
                     self._try(found, i, row, [int(member[i])])
             unsettled = torch.arange(len(rows)) if own is not None else (~self._settled(found)).nonzero().flatten()
             self._look_around(found, rows, unsettled, own)
-        return Nearest(found.distance, (found.gap / self._units).double().norm(dim=1), found.member, as_is)
+        return Nearest(found.distance, (found.gap / self.units).double().norm(dim=1), found.member, as_is)
 
     def _look_around(self, found: "_Found", rows: Tensor, which: Tensor, own: Own) -> None:
         """Try the members likeliest to be near these networks, from where these lie once aligned to the reference."""
@@ -176,7 +176,8 @@ class Quotient:
         return replace(self.aligner, symmetry=self._symmetry, method=method)
 
     @cached_property
-    def _units(self) -> Row:
+    def units(self) -> Row:
+        """Each parameter's unit of length: its tensor's spread, 1 where there is none."""
         return torch.where(self.spread > 0, self.spread, torch.ones_like(self.spread))
 
     @cached_property

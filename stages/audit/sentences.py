@@ -41,7 +41,7 @@ def _points(score: Score, difference: float, error: float | None) -> str:
 def told_apart(figures: Mapping[str, Any]) -> str:
     """Whether a classifier tells generated from held-out networks."""
     tests = _generated(figures).get("two_sample") or {}
-    found = [f"{_auc(tests[what])} by their {name}" for what, name in (("codes", "weights"), ("outputs", "outputs"))
+    found = [f"{_auc(tests[what])} by their {name}" for what, name in (("weights", "weights"), ("outputs", "outputs"))
              if (tests.get(what) or {}).get("auc") is not None]  # fmt: skip
     if not found:
         return ""

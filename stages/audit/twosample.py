@@ -20,6 +20,8 @@ RIDGE = 1.0
 """Penalty on the classifier's weights, in units of the mean squared length of a network's features."""
 DIRECTIONS = 10
 """Leading principal components that outputs are reduced to, before they are told apart."""
+COLUMNS = 2**18
+"""Features whose products are taken at once."""
 PERMUTATIONS = 500
 LARGEST = 500
 """Networks, at most, of each set."""
@@ -64,10 +66,13 @@ def auc_error(auc: float, n: int, m: int) -> float:
 
 
 def leading(first: First, second: Second, directions: int = DIRECTIONS) -> tuple[Tensor, Tensor]:
-    """Both sets' coordinates along the leading principal components of the two together."""
-    both = torch.cat([first, second]).double()
-    u, s, _ = torch.linalg.svd(both - both.mean(0), full_matrices=False)
-    return (u * s)[: len(first), :directions], (u * s)[len(first) :, :directions]
+    """Both sets' coordinates along the leading principal components of the two together, which favour neither."""
+    both = torch.cat([first, second])
+    centred = both - both.mean(0)
+    gram = sum((part.double() @ part.double().T for part in centred.split(COLUMNS, dim=1)), torch.zeros(()))
+    values, vectors = torch.linalg.eigh(gram)
+    coordinates = (vectors * values.clamp_min(0).sqrt()).flip(1)[:, :directions]
+    return coordinates[: len(first)], coordinates[len(first) :]
 
 
 def mmd(first: First, second: Second, seed: int = 0, permutations: int = PERMUTATIONS) -> dict[str, float]:

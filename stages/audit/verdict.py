@@ -44,7 +44,7 @@ def indistinguishable(generated: Mapping[str, Any]) -> bool | None:
 
 def _tests(generated: Mapping[str, Any]) -> dict[str, Any]:
     found = generated.get("two_sample") or {}
-    return {name: found[name] for name in ("codes", "outputs") if found.get(name)}
+    return {name: found[name] for name in ("weights", "outputs") if found.get(name)}
 
 
 def _accurate(answer: bool, sets: Sets, score: Score) -> str:

@@ -24,6 +24,7 @@ from stages.params.batchnorm import BatchNorm
 from stages.params.evaluate import EvaluateParams
 from stages.seeds import generator
 from stages.store.weights import Weights
+from stages.symmetry.scale import balance
 
 BLOCK = 64
 """Networks whose outputs are held at once."""
@@ -75,8 +76,23 @@ class Material:
 
     @cached_property
     def generated(self) -> Tensor:
-        """The parameters that were drawn; what completes the sampled rows comes after them."""
-        return self.sampled.rows()[:, : self.packed.layout.parameters]
+        """The parameters that were drawn, in canonical form; what completes the sampled rows comes after them."""
+        rows = self.sampled.rows()[:, : self.packed.layout.parameters]
+        return rows if self.sampled.attrs.get("canonical", True) else self.placed(rows, "generated")
+
+    def placed(self, rows: Tensor, what: str) -> Tensor:
+        """Networks rescaled and relabelled towards the zoo's reference, as its members were; `what` they are seeds it."""
+        path, layout = self.canonical / ALIGNMENT, self.packed.layout
+        names, aligner = [slot.name for slot in layout.slots], read_aligner(path)
+        symmetry, target = aligner.symmetry.on(names), layout.unflatten(self.quotient.reference)
+        found = []
+        for i, row in enumerate(rows):
+            weights = layout.unflatten(row)
+            if self.quotient.scaled:
+                weights = symmetry.rescale(balance(symmetry, weights), weights)
+            element = aligner.element(target, weights, names, generator(self.params.seed, what, i))
+            found.append(layout.flatten(symmetry.act(element, weights)))
+        return torch.stack(found)
 
     @cached_property
     def mean(self) -> Tensor:

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from stages.artifacts.alignment import ALIGNMENT, read_aligner, read_reference
 from stages.artifacts.members import UNKNOWN, is_train, network_of
 from stages.audit import baselines
 from stages.audit.figures import Subject
@@ -102,15 +101,12 @@ def _chosen(material: Material, rows: Callable[[int, torch.Generator], Tensor], 
 
 
 def fresh(material: Material, count: int) -> Tensor:
-    """Networks with initial weights such as the members began with, aligned to the zoo's reference as they were."""
-    packed, layout, rows = material.packed, material.completion.layout, []
-    kinds = [str(kind) for kind in packed.facts("initialisation")[is_train(packed).numpy()]]
-    path, names = material.canonical / ALIGNMENT, [slot.name for slot in packed.layout.slots]
-    aligner, target = read_aligner(path), layout.unflatten(read_reference(path))
+    """Networks with initial weights such as the members began with, in canonical form."""
+    packed, drawn = material.packed, material.packed.layout
+    kinds, rows = [str(kind) for kind in packed.facts("initialisation")[is_train(packed).numpy()]], []
     for i in range(count):
         kind: Any = kinds[i % len(kinds)]
         draw = generator(material.params.seed, "fresh", i)
         state = initialise(network_of(packed), "torch" if kind == UNKNOWN else kind, draw)
-        element = aligner.element(target, state, names, generator(material.params.seed, "fresh order", i))
-        rows.append(layout.flatten(aligner.symmetry.act(element, state))[: packed.layout.parameters])
-    return torch.stack(rows)
+        rows.append(drawn.flatten({slot.name: state[slot.name] for slot in drawn.slots}))
+    return material.placed(torch.stack(rows), "fresh order")

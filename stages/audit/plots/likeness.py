@@ -23,7 +23,7 @@ from stages.audit.drawing import (
 
 TRAINED = ("members", "held-out", "generated")
 BINS, MOST_CLASSES = 40, 60
-TESTS = (("codes", "weights, in codes", "o"), ("outputs", "outputs", "s"))
+TESTS = (("weights", "weights", "o"), ("outputs", "outputs", "s"))
 """What two-sample tests look at, its name, and its mark."""
 
 

@@ -270,7 +270,7 @@ def subject(role: str = "generated", data: bool = True) -> Subject:
 def test_without_data_only_weights_are_measured():
     found = measure(subject(data=False))
     assert set(found) == {"role", "family", "networks", *(figure.__name__ for figure in OF_WEIGHTS)}
-    assert set(found["two_sample"]) == {"codes", "mmd"}
+    assert set(found["two_sample"]) == {"weights", "mmd"}
     assert set(per_network(subject(data=False))) == {"distance_in_tau", "nearest_member"}
 
 
@@ -357,7 +357,7 @@ def test_the_verdict_tells_copies_noise_and_held_out_members_apart(generated, an
 
 def told_apart(low: float, high: float) -> dict[str, object]:
     return {
-        "codes": {"auc": (low + high) / 2, "low": low, "high": high},
+        "weights": {"auc": (low + high) / 2, "low": low, "high": high},
         "outputs": {"auc": 0.5, "low": 0.4, "high": 0.6},
     }
 

@@ -63,7 +63,7 @@ def test_ensembles_are_compared_at_the_largest_size_both_have():
 
 
 def test_aucs_come_with_their_intervals_where_there_are_any():
-    tests = {"codes": {"auc": 0.5, "low": 0.4, "high": 0.6}, "outputs": {"auc": 0.7}, "mmd": {"p": 0.1}}
+    tests = {"weights": {"auc": 0.5, "low": 0.4, "high": 0.6}, "outputs": {"auc": 0.7}, "mmd": {"p": 0.1}}
     told = sentences.told_apart({"sets": {"generated": {"two_sample": tests}}})
     assert "0.50 (0.40 to 0.60) by their weights and 0.70 by their outputs" in told
 

@@ -107,9 +107,9 @@ def test_a_generator_that_returns_unseen_members_is_indistinguishable(judged: Ju
     assert found["verdict"]["new"] is True
     assert found["verdict"]["better_than_baselines"] is True
     assert "indistinguishable" in found["verdict"]["text"]
-    for test in (found["sets"]["generated"]["two_sample"][name] for name in ("codes", "outputs")):
+    for test in (found["sets"]["generated"]["two_sample"][name] for name in ("weights", "outputs")):
         assert test["low"] <= 0.5 <= test["high"]
-    assert found["schema"] == 3
+    assert found["schema"] == 4
     worth = found["canonicalization"]
     assert worth["bit_exact"] is True
     assert worth["score_before"] == worth["score_after"] == worth["score_undone"]
