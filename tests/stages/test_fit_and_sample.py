@@ -9,6 +9,7 @@ import torch
 from stages.artifacts.alignment import ALIGNMENT, Alignment
 from stages.artifacts.fitted import CURVES, VELOCITY, read_fitted
 from stages.artifacts.members import is_train, open_weights
+from stages.artifacts.reduction import FACTS
 from stages.context import Context
 from stages.datasets import load_fitting
 from stages.errors import Diverged, UsageError
@@ -17,7 +18,7 @@ from stages.fitting.batches import Batches, ahead, times
 from stages.fitting.points import Points, points_of
 from stages.members.fitness import appraised
 from stages.nets.registry import build
-from stages.pack import FACTS, pack
+from stages.pack import pack
 from stages.params.dataset import dataset_from
 from stages.params.fit import FitParams
 from stages.params.network import MLP

@@ -6,6 +6,7 @@ import torch
 from strategies import assert_close, random_rows, write_zoo
 
 from stages import pack as module
+from stages.artifacts import reduction
 from stages.artifacts.alignment import ALIGNMENT, read_alignment, read_symmetry
 from stages.artifacts.components import components, encoded
 from stages.artifacts.members import WEIGHTS, is_train
@@ -180,15 +181,17 @@ def test_a_run_killed_between_rows_goes_on_and_ends_the_same(store, upstream, tm
     assert torch.equal(again.rows(), store.rows())
 
 
-@pytest.mark.parametrize("where", ["mean_and_gram", "_reduced", "effective_rank"])
-def test_a_run_killed_after_the_rows_ends_the_same(store, upstream, tmp_path, monkeypatch, where):
+@pytest.mark.parametrize(
+    ("home", "where"), [(reduction, "mean_and_gram"), (module, "reduced"), (module, "effective_rank")]
+)
+def test_a_run_killed_after_the_rows_ends_the_same(store, upstream, tmp_path, monkeypatch, home, where):
     """The last of these is after the store was completed, and before the artifact was."""
 
     def die(*args):
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, where, die)
+        patch.setattr(home, where, die)
         with pytest.raises(Killed):
             packed(tmp_path, upstream)
     assert packed(tmp_path, upstream).digest == store.digest
