@@ -111,7 +111,7 @@ def test_of_more_networks_than_parameters_directions_are_stored(tmp_path):
     centred = store.rows().double() - torch.from_numpy(store.facts("pca/mean")).double()
     gram = centred @ centred[fits].T
     found, expected = components(store, 5, whiten=True), principal_codes(gram[fits], 5, whiten=True)
-    mine, theirs = encoded(store, found), expected.encode(gram)
+    mine, theirs = encoded(store, found, np.arange(60)), expected.encode(gram)
     assert_close(mine * (mine * theirs).sum(0).sign(), theirs, 1e-4)
     assert_close(torch.from_numpy(store.facts("pca/variance")), spectrum(gram[fits])[: LAYOUT.parameters], 1e-5)
     assert not np.allclose(store.facts("pca/variance"), centred.T.cov(correction=0).diagonal().sort().values.flip(0))
@@ -121,7 +121,9 @@ def test_of_fewer_networks_than_parameters_the_gram_matrix_is_stored(store):
     assert not store.has("pca/directions")
     gram, fits = torch.from_numpy(store.facts("pca/gram")), is_train(store)
     expected = principal_codes(gram[fits][:, fits], None, whiten=False)
-    assert torch.equal(encoded(store, components(store, None, whiten=False)), expected.encode(gram[:, fits]))
+    assert torch.equal(
+        encoded(store, components(store, None, whiten=False), np.arange(9)), expected.encode(gram[:, fits])
+    )
 
 
 def test_statistics_of_each_tensor_equal_numpy(store, upstream):
