@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, Field, PositiveInt, ValidationError
+from pydantic import BaseModel, Field, PositiveInt, ValidationError, model_validator
 
 from stages.errors import UsageError
 from stages.params.base import Params
@@ -17,7 +17,7 @@ from stages.params.evaluate import EvaluateParams
 from stages.params.fit import FitParams
 from stages.params.pack import PackParams
 from stages.params.sample import SampleParams
-from stages.params.zoo import Zoo
+from stages.params.zoo import Zoo, ZooParams
 
 PROJECT = Path(__file__).resolve().parent.parent
 """Where `conf/` and `data/` lie: relative paths in configurations mean this folder, wherever a command is run."""
@@ -41,6 +41,18 @@ class Experiment(Params):
     fit: FitParams
     sample: SampleParams
     evaluate: EvaluateParams = EvaluateParams()
+
+    @model_validator(mode="after")
+    def _of_one_data_set(self) -> "Experiment":
+        """Generated networks of a zoo of several data sets are of one of them."""
+        names = list(self.zoo.datasets) if isinstance(self.zoo, ZooParams) else []
+        told = "dataset" in self.fit.condition and self.sample.condition.get("dataset") in names
+        if len(names) > 1 and not told:
+            raise ValueError(
+                f"zoo.others: of {' and '.join(names)}, say which generated networks are for: fit.condition: [dataset] and "
+                f"sample.condition: {{dataset: {names[0]}}}"
+            )
+        return self
 
     def params(self, stage: str) -> Params:
         """The parameters of one stage."""
@@ -139,7 +151,7 @@ def _explain(error: ValidationError, values: Any) -> Iterator[str]:
         elif problem["type"] == "missing":
             yield f"{key}: required, but missing"
         elif problem["type"] == "value_error":
-            yield f"{key}: {problem['msg'].removeprefix('Value error, ')}"
+            yield f"{key}: {problem['msg'].removeprefix('Value error, ')}".removeprefix(": ")  # of no one section
         else:
             yield f"{key}: {problem['msg'][:1].lower()}{problem['msg'][1:]}, found {problem['input']!r}"
 

@@ -1,6 +1,7 @@
 """Stage 6: are the generated networks as good as trained ones, and are they new?"""
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from stages.artifacts.members import is_train, open_weights, open_zoo
+from stages.artifacts.members import dataset_of, is_train, open_weights, open_zoo
 from stages.audit import pictures
 from stages.audit.figures import measure, per_network
 from stages.audit.frontier import frontier, gain_over_baselines
@@ -19,11 +20,12 @@ from stages.audit.words import score_of
 from stages.context import Context, torch_threads
 from stages.datasets import Test, Train, load_fitting, load_test
 from stages.exam.canonical import canonicalization
+from stages.exam.comparable import comparable
 from stages.exam.material import Material
 from stages.exam.recorded import about, curves, gains, networks_per_minute
 from stages.exam.sets import Set, sets, subject
 from stages.flow.codes import effective_rank
-from stages.params.dataset import Dataset, dataset_from
+from stages.params.dataset import Dataset
 from stages.params.evaluate import EvaluateParams
 from stages.store.arrays import Named, write_arrays
 from stages.store.files import write_json
@@ -42,8 +44,9 @@ def evaluate(zoo: Ref, canonical: Ref, packed: Ref, fitted: Ref, sampled: Ref, p
              ctx: Context) -> dict[str, Any]:  # fmt: skip
     """Measure members, held-out members, generated networks and baselines alike, on the test data.
 
-    Each set is a unit that survives a kill. Of a zoo without data only weights are compared. Writes figures.json,
-    figures.zarr and report.html. Raises DataMissing.
+    Each set is a unit that survives a kill. Of a zoo without data only weights are compared; of a zoo of several data sets
+    the members that were trained on the generated networks' own. Writes figures.json, figures.zarr and report.html.
+    Raises DataMissing, UsageError if the sampled networks' condition doesn't say which data set is theirs.
     """
     refs = {"zoo": zoo, "canonicalize": canonical, "pack": packed, "fit": fitted, "sample": sampled}
     with torch_threads(ctx.threads):
@@ -57,20 +60,19 @@ def evaluate(zoo: Ref, canonical: Ref, packed: Ref, fitted: Ref, sampled: Ref, p
     write_json(ctx.out / "figures.json", figures)
     write_arrays(ctx.out / "figures.zarr", "figures", _arrays(measured), {"tau": material.yardstick.tau})
     write_report(ctx.out / "report.html", figures | speed, about(refs, params, ctx))
-    for unit in (ctx.out / "sets").iterdir():
-        unit.unlink()
-    (ctx.out / "sets").rmdir()
+    shutil.rmtree(ctx.out / "sets")
     told = {"verdict": figures["verdict"]["text"], **speed}
     return told | ({figures["score"]: figures["sets"]["generated"]["score"]["mean"]} if figures["score"] else {})
 
 
 def _material(packed: Weights, sampled: Weights, canonical: Path, params: EvaluateParams, ctx: Context) -> Material:
+    packed = comparable(packed, sampled, ctx.out / "sets")
     return Material(packed, sampled, canonical, _test(packed, ctx), params, ctx)
 
 
 def _test(packed: Weights, ctx: Context) -> Test | None:
-    described = packed.attrs["dataset"]
-    return load_test(dataset_from(described), ctx.data_root) if described else None
+    dataset = dataset_of(packed)
+    return load_test(dataset, ctx.data_root) if dataset else None
 
 
 def _data(ctx: Context, dataset: Dataset) -> tuple[Train, Test]:
@@ -110,6 +112,7 @@ def _figures(material: Material, measured: Measured) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "dataset": packed.attrs["dataset"],
+        "condition": material.sampled.attrs.get("condition", {}),
         "network": packed.attrs["network"],
         "parameters": packed.layout.parameters,
         "test_examples": len(test.targets) if test else None,

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from stages.artifacts.complete import completion
 from stages.artifacts.fitted import Fitted, read_fitted
-from stages.artifacts.members import WEIGHTS, open_weights
+from stages.artifacts.members import WEIGHTS, dataset_of, open_weights
 from stages.artifacts.spaces import leave
 from stages.context import Context, torch_threads
 from stages.flow.guidance import calls as calls_each
@@ -32,17 +32,22 @@ def sample(packed: Ref, fitted: Ref, params: SampleParams, ctx: Context) -> dict
     i alone, or, where the best of several are kept, on those of its batch.
 
     Raises Diverged naming the network whose weights aren't finite, UsageError where `params.condition` is nothing that
-    the flow was told, or `params.keep` needs data and the zoo has none.
+    the flow was told or doesn't say of which of several data sets networks are wanted, or `params.keep` needs data and
+    the zoo has none.
     """
     zoo, flow = open_weights(packed), read_fitted(fitted.path)
     names = [f"generated-{i:05d}" for i in range(params.networks)]
-    attrs = {name: zoo.attrs[name] for name in ("network", "dataset")} | {
-        "stage": "sample", "batchnorm": params.batchnorm.model_dump(mode="json"), "keep": params.keep, "canonical": not isinstance(flow.space, Tokens),
-    }  # fmt: skip
     flow.velocity.to(ctx.device)
     told = flow.conditions.encode({name: np.array([value]) for name, value in params.condition.items()})[0]
     velocity = guided(flow.velocity, told.to(ctx.device), params.guidance) if params.condition else flow.velocity
-    complete, choice = completion(zoo, params.batchnorm, ctx), choice_of(zoo, params.keep, ctx)
+    dataset = dataset_of(zoo, params.condition)
+    complete = completion(zoo, params.batchnorm, ctx, params.condition)
+    choice = choice_of(zoo, params.keep, ctx, params.condition)
+    attrs = {
+        "network": zoo.attrs["network"], "dataset": dataset and dataset.model_dump(mode="json"), "stage": "sample",
+        "canonical": not isinstance(flow.space, Tokens),
+        "batchnorm": params.batchnorm.model_dump(mode="json"), "keep": params.keep, "condition": params.condition,
+    }  # fmt: skip
     writer = WeightsWriter(ctx.out / WEIGHTS, complete.layout, names, attrs)
     with torch_threads(ctx.threads):
         for start, stop in list(writer.missing(BATCH)):

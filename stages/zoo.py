@@ -1,17 +1,19 @@
-"""Stage 1: train many networks of one architecture on one task, each from its own seed, or take in those there are."""
+"""Stage 1: train many networks of one architecture, each from its own seed, or take in those there are."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from stages.artifacts.members import described
 from stages.context import Context, torch_threads
 from stages.datasets import Train, Validation, load_fitting
 from stages.errors import Diverged
 from stages.members import imported
+from stages.members.alike import check_alike
 from stages.members.fitness import check_shapes, fitness
 from stages.members.shard import Shard, cut
 from stages.nets.registry import build
@@ -22,6 +24,7 @@ from stages.store.layout import Layout
 from stages.store.weights import Weights, write_weights
 from stages.training.loop import train_members
 from stages.training.task import score_name
+from stages.training.teller import share_of
 
 
 def shards(params: ZooParams | ImportedZoo) -> list[Shard]:
@@ -34,7 +37,7 @@ def shards(params: ZooParams | ImportedZoo) -> list[Shard]:
 def zoo(params: ZooParams | ImportedZoo, ctx: Context) -> dict[str, Any]:
     """Train or import the members whose shards aren't there yet, and sum the zoo up.
 
-    Raises DataMissing, Diverged naming the member that no fallback seed could train, or what `imported` raises.
+    Raises DataMissing, UsageError where network and data don't suit each other, Diverged naming the member that no fallback seed could train, or what `imported` raises.
     """
     if isinstance(params, ImportedZoo):
         return imported.import_zoo(params, ctx)
@@ -61,30 +64,65 @@ def train_shard(params: ZooParams | ImportedZoo, shard: Shard, ctx: Context) -> 
     if is_complete(path):
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
-    train, validation = load_fitting(params.dataset, ctx.data_root)
     module = build(params.network)
-    check_shapes(module, train, params.dataset.name)
+    data = _data(module, params, ctx)
+    members = np.arange(shard.start, shard.stop)
     with torch_threads(ctx.threads):
-        trained = _train_with_fallbacks(module, params, shard, train, ctx)
-        facts = _facts(module, params, shard, trained, train, validation, ctx.device)
-    attrs = {name: getattr(params, name).model_dump(mode="json") for name in ("network", "dataset")}
-    attrs |= {"stage": "zoo", "score": score_name(train.targets)}
-    layout = Layout.of_module(module)
-    write_weights(path, layout, shard.names, trained.rows.cpu(), facts, attrs)
+        parts = []
+        for k, name in enumerate(data):
+            if len(own := members[members % len(data) == k]):
+                told = replace(ctx, progress=partial(share_of, ctx.progress, k, len(data)))
+                parts.append(_trained(module, params, own, name, data[name], told))
+    rows, facts = _in_order(parts)
+    attrs = {"network": params.network.model_dump(mode="json"), **described(params.datasets)}
+    attrs |= {"stage": "zoo", "score": score_name(next(iter(data.values()))[0].targets)}
+    write_weights(path, Layout.of_module(module), shard.names, rows.cpu(), facts, attrs)
     return True
 
 
-@dataclass(frozen=True)
-class Trained:
-    """Rows [members, parameters] and, per member, which fallback seed they came from (0: its own)."""
-
-    rows: Tensor
-    attempt: np.ndarray
+Data = tuple[Train, Validation]
+Part = tuple[Tensor, dict[str, np.ndarray]]
+"""Rows [members, parameters], and what is stored about each member."""
 
 
-def _train_with_fallbacks(module: nn.Module, params: ZooParams, shard: Shard, train: Train, ctx: Context) -> Trained:
-    """Train all members; retrain those that diverged from the seed (seed, member, attempt + 1)."""
-    members = np.arange(shard.start, shard.stop)
+def _data(module: nn.Module, params: ZooParams, ctx: Context) -> dict[str, Data]:
+    """All data sets by name, each one that the network takes."""
+    data = {name: load_fitting(dataset, ctx.data_root) for name, dataset in params.datasets.items()}
+    (first, (home, _)), *_ = data.items()
+    for name, (train, _) in data.items():
+        check_alike((first, home), (name, train))
+        check_shapes(module, train, name)
+    return data
+
+
+def _trained(module: nn.Module, params: ZooParams, members: np.ndarray, name: str, data: Data, ctx: Context) -> Part:
+    """Members of one data set."""
+    train, validation = data
+    rows, attempt = _train_with_fallbacks(module, params, members, train, ctx)
+    kinds = [params.initialisation(i) for i in members.tolist()]
+    return rows, {
+        "seed": members,
+        "attempt": attempt,
+        "split": np.where(members < params.members, "train", "held-out").astype(object),
+        "initialisation": np.array(kinds, dtype=object),
+        "dataset": np.full(len(members), name, dtype=object),
+        **fitness(module, rows, train, validation, ctx.device),
+    }
+
+
+def _in_order(parts: list[Part]) -> Part:
+    """All data sets' members by number."""
+    order = np.argsort(np.concatenate([facts["seed"] for _, facts in parts]))
+    facts = {name: np.concatenate([facts[name] for _, facts in parts])[order] for name in parts[0][1]}
+    return torch.cat([rows for rows, _ in parts])[torch.from_numpy(order)], facts
+
+
+def _train_with_fallbacks(module: nn.Module, params: ZooParams, members: np.ndarray, train: Train,
+                          ctx: Context) -> tuple[Tensor, np.ndarray]:  # fmt: skip
+    """Train all members; retrain those that diverged from the seed (seed, member, attempt + 1).
+
+    Returns their rows and, per member, which fallback seed they came from (0: its own).
+    """
     attempt = np.zeros(len(members), dtype=np.int64)
     rows = train_members(module, params, members, 0, train, ctx)
     for again in range(1, params.retries + 1):
@@ -97,22 +135,8 @@ def _train_with_fallbacks(module: nn.Module, params: ZooParams, shard: Shard, tr
             f"zoo: member-{members[bad[0]]:05d} left the finite numbers from its own seed and {params.retries} "
             "fallback seeds; lower zoo.recipe.lr"
         )
-    return Trained(rows, attempt)
+    return rows, attempt
 
 
 def _diverged(rows: Tensor) -> np.ndarray:
     return (~torch.isfinite(rows)).any(1).nonzero().flatten().cpu().numpy()
-
-
-def _facts(module: nn.Module, params: ZooParams, shard: Shard, trained: Trained, train: Train,
-           validation: Validation, device: torch.device) -> Mapping[str, np.ndarray]:  # fmt: skip
-    """What is stored about each member."""
-    members = np.arange(shard.start, shard.stop)
-    kinds = np.array(params.initialisations, dtype=object)
-    return {
-        "seed": members,
-        "attempt": trained.attempt,
-        "split": np.where(members < params.members, "train", "held-out").astype(object),
-        "initialisation": kinds[members % len(kinds)],
-        **fitness(module, trained.rows, train, validation, device),
-    }

@@ -118,6 +118,7 @@ def write_zoo(folder: Path, network: MLP, rows: Tensor, heldout: int = 2, shard:
         "seed": numbers,
         "split": np.where(numbers < total - heldout, "train", "held-out").astype(object),
         "initialisation": np.array(["normal"] * total, dtype=object),
+        "dataset": np.array(["iris"] * total, dtype=object),
         **{
             name: np.linspace(0.5, 1, total, dtype=np.float32)
             for name in ("train_score", "train_loss", "validation_score", "validation_loss")

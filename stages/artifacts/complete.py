@@ -1,18 +1,18 @@
 """Complete networks from drawn parameters: what isn't drawn is measured on training data, or is the reference's."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from stages.artifacts.members import network_of
+from stages.artifacts.members import dataset_of, network_of
 from stages.context import Context
 from stages.datasets import Train, load_fitting
 from stages.nets.normalisation import normalisers, reestimate
 from stages.nets.registry import build
 from stages.params.batchnorm import BatchNorm
-from stages.params.dataset import dataset_from
 from stages.store.layout import Layout
 from stages.store.weights import Weights
 
@@ -55,14 +55,16 @@ class Completion:
         return self.layout.flatten(self.layout.drawn.unflatten(rows) | self.measured(rows))
 
 
-def completion(packed: Weights, how: BatchNorm, ctx: Context) -> Completion:
-    """What completes networks drawn from these packed members; training data are read only if BatchNorm needs them.
+def completion(packed: Weights, how: BatchNorm, ctx: Context, condition: Mapping[str, str | float] | None = None
+               ) -> Completion:  # fmt: skip
+    """What completes networks drawn, under this condition, from these packed members; training data are read only if
+    BatchNorm needs them.
 
-    Raises DataMissing.
+    Raises DataMissing, UsageError as `dataset_of` does.
     """
     module, data = build(network_of(packed)), None
-    if normalisers(module) and packed.attrs["dataset"] is not None:
-        data, _ = load_fitting(dataset_from(packed.attrs["dataset"]), ctx.data_root)
+    if normalisers(module) and (dataset := dataset_of(packed, condition)) is not None:
+        data, _ = load_fitting(dataset, ctx.data_root)
     return Completion(module.to(ctx.device), reference_buffers(packed, module), data, how)
 
 

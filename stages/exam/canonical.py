@@ -51,9 +51,9 @@ class _Probe:
     def kept(self) -> dict[str, Any]:
         """Members as they were trained, with their own buffers; in double precision, where relabelling rounds nothing away."""
         numbers = np.flatnonzero(self.train)[: self.material.params.probed].tolist()
-        rows = self._stored(numbers)
+        rows, places = self._stored(numbers), [self._places[i] for i in numbers]
         path = self.material.canonical / ALIGNMENT
-        return worth.kept(rows, numbers, read_alignment(path), read_symmetry(path), self.zoo.layout, self._as_stored)
+        return worth.kept(rows, places, read_alignment(path), read_symmetry(path), self.zoo.layout, self._as_stored)
 
     def round_trip(self) -> dict[str, list[int] | list[float]]:
         """Held-out members (members, where none are held out) rebuilt from components of raw and of aligned members."""
@@ -67,8 +67,14 @@ class _Probe:
         return {"k": both, "raw": [found[0][k] for k in both], "aligned": [found[1][k] for k in both]}
 
     def _stored(self, numbers: list[int]) -> Tensor:
-        """Complete members as they were trained."""
-        return torch.cat([self.zoo.rows(i, i + 1) for i in numbers])
+        """Complete packed members as they were trained."""
+        return torch.cat([self.zoo.rows(i, i + 1) for i in (self._places[number] for number in numbers)])
+
+    @cached_property
+    def _places(self) -> list[int]:
+        """Where packed members lie in the zoo, others' members being left out."""
+        places = {name: i for i, name in enumerate(self.zoo.names)}
+        return [places[name] for name in self.material.packed.names]
 
     def _as_stored(self, rows: Tensor) -> Tensor:
         module, inputs = copy.deepcopy(self.material.completion.module).cpu().double(), self.test.inputs

@@ -1,5 +1,6 @@
 """The better ones of several networks, as training data tell: what anybody can do before a network is used."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
 
@@ -7,11 +8,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from stages.artifacts.members import dataset_of
 from stages.context import Context
 from stages.datasets import Train, load_fitting
 from stages.errors import UsageError
 from stages.members.fitness import appraised
-from stages.params.dataset import dataset_from
 from stages.store.weights import Weights
 
 EXAMPLES = 10_000
@@ -38,14 +39,15 @@ class Choice:
         return rows[torch.from_numpy(losses).nan_to_num(torch.inf).argsort(stable=True)[:count].sort().values]
 
 
-def choice_of(packed: Weights, keep: float, ctx: Context) -> Choice:
-    """The choice among networks drawn from these packed members' distribution.
+def choice_of(packed: Weights, keep: float, ctx: Context, condition: Mapping[str, str | float] | None = None
+              ) -> Choice:  # fmt: skip
+    """The choice among networks drawn, under this condition, from these packed members' distribution.
 
-    Raises UsageError if there are no data to choose by, DataMissing.
+    Raises UsageError if there are no data to choose by or `dataset_of` can't say which, DataMissing.
     """
     if keep == 1:
         return Choice(keep, None)
-    if packed.attrs["dataset"] is None:
+    if (dataset := dataset_of(packed, condition)) is None:
         raise UsageError(f"sample.keep {keep}: this zoo has no data to choose by; set it to 1, or give zoo.dataset")
-    train, _ = load_fitting(dataset_from(packed.attrs["dataset"]), ctx.data_root)
+    train, _ = load_fitting(dataset, ctx.data_root)
     return Choice(keep, Train(train.inputs[:EXAMPLES], train.targets[:EXAMPLES]))

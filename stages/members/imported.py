@@ -105,6 +105,7 @@ def _facts(params: ImportedZoo, files: list[Path], shard: Shard) -> dict[str, np
         "attempt": np.zeros(len(positions), dtype=np.int64),
         "split": np.where(positions < len(files) - params.heldout, "train", "held-out").astype(object),
         "initialisation": np.full(len(positions), UNKNOWN, dtype=object),
+        "dataset": np.full(len(positions), params.dataset.name if params.dataset else UNKNOWN, dtype=object),
         "file": np.array(names(params.files, files[shard.start : shard.stop]), dtype=object),
     }
 

@@ -66,8 +66,7 @@ def _train(module: nn.Module, recipe: Recipe, seeds: Seeds, members: np.ndarray,
 
 def _fresh(module: nn.Module, params: ZooParams, seeds: Seeds, members: np.ndarray) -> Tensor:
     """Rows of members as they begin."""
-    kinds = params.initialisations
-    draws = [(kinds[i % len(kinds)], seeds.draw("member", i)) for i in members.tolist()]
+    draws = [(params.initialisation(i), seeds.draw("member", i)) for i in members.tolist()]
     layout = Layout.of_module(module)
     return torch.stack([layout.flatten(initialise(params.network, kind, draw)) for kind, draw in draws])
 

@@ -18,12 +18,13 @@ import numpy as np
 import torch
 
 from stages.artifacts.members import open_weights
+from stages.artifacts.reduction import FACTS
 from stages.canonicalize import canonicalize
 from stages.context import Context
 from stages.flow.codes import principal_codes
 from stages.nets.initialise import initialise
 from stages.nets.registry import build
-from stages.pack import FACTS, pack
+from stages.pack import pack
 from stages.params.canonicalize import CanonicalizeParams
 from stages.params.network import Network, network_from
 from stages.params.pack import PackParams

@@ -1,6 +1,7 @@
 """Sampled networks are complete: plain torch loads and runs what is exported, BatchNorm's statistics included."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from stages.artifacts.export import export_networks, whole_state
 from stages.artifacts.members import WEIGHTS
 from stages.context import Context
 from stages.datasets import Train, Validation
-from stages.errors import DwfError
+from stages.errors import DwfError, UsageError
 from stages.nets.initialise import initialise
 from stages.nets.registry import build
 from stages.nets.stacked import outputs
@@ -45,9 +46,11 @@ def drawn(network: Network, count: int = 3) -> tuple[Layout, torch.Tensor]:
     return layout, torch.stack([layout.flatten({s.name: one[s.name] for s in layout.slots}) for one in states])
 
 
-def store(path: Path, network: Network, layout: Layout, rows: torch.Tensor, dataset: str | None = "iris") -> Weights:
+def store(path: Path, network: Network, layout: Layout, rows: torch.Tensor, dataset: str | None = "iris",
+          several: dict[str, Any] | None = None) -> Weights:  # fmt: skip
     described = None if dataset is None else {"name": dataset}
     attrs = {"network": network.model_dump(mode="json"), "dataset": described, "stage": "sample"}
+    attrs |= {"datasets": several} if several else {}
     write_weights(path, layout, [f"n{i}" for i in range(len(rows))], rows, {"seed": np.arange(len(rows))}, attrs)
     return Weights(path)
 
@@ -131,3 +134,21 @@ def test_an_exported_bert_loads_strictly(tmp_path):
     plain.load_state_dict(load_tensors(tmp_path / "nets" / "n1.safetensors")[0], strict=True)
     tokens = torch.randint(1, 50, (4, 8), generator=torch.Generator().manual_seed(0))
     assert_close(plain.eval()(tokens).detach(), outputs(build(network), layout, rows, tokens)[1], 1e-5)
+
+
+def test_of_several_data_sets_statistics_are_measured_on_the_one_that_is_named(tmp_path, monkeypatch):
+    read = []
+    monkeypatch.setattr(complete, "load_fitting", lambda dataset, _: (read.append(dataset.train), (TRAIN, None))[1])
+    layout, rows = drawn(RESNET)
+    packed = store(
+        tmp_path / "packed.zarr",
+        RESNET,
+        layout,
+        rows,
+        None,
+        {"a": {"name": "iris"}, "b": {"name": "iris", "train": 99}},
+    )
+    completion(packed, BatchNorm(), CTX, {"dataset": "b"})
+    assert read == [99]
+    with pytest.raises(UsageError, match="of a and b; say which"):
+        completion(packed, BatchNorm(), CTX)

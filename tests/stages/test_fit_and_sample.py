@@ -1,6 +1,8 @@
 """The flow learns the members' distribution, from the members alone, and samples complete networks."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,16 +11,18 @@ import torch
 from stages.artifacts.alignment import ALIGNMENT, Alignment
 from stages.artifacts.fitted import CURVES, VELOCITY, read_fitted
 from stages.artifacts.members import is_train, open_weights
+from stages.artifacts.reduction import FACTS
 from stages.context import Context
-from stages.datasets import load_fitting
+from stages.datasets import Train, Validation, load_fitting
 from stages.errors import Diverged, UsageError
 from stages.fit import fit
 from stages.fitting.batches import Batches, ahead, times
 from stages.fitting.points import Points, points_of
+from stages.members import choice
 from stages.members.fitness import appraised
 from stages.nets.registry import build
-from stages.pack import FACTS, pack
-from stages.params.dataset import dataset_from
+from stages.pack import pack
+from stages.params.dataset import Dataset, dataset_from
 from stages.params.fit import FitParams
 from stages.params.network import MLP
 from stages.params.pack import PackParams
@@ -40,13 +44,16 @@ def ref(stage: str, path: Path) -> Ref:
     return Ref(stage=stage, key="test", path=path, digest="")
 
 
-def packed_from(rows: torch.Tensor, folder: Path, dataset: str | None = "iris", **known: np.ndarray) -> Ref:
+def packed_from(rows: torch.Tensor, folder: Path, dataset: str | None = "iris", several: Mapping[str, Any] | None = None,
+                **known: np.ndarray) -> Ref:  # fmt: skip
     """A packed artifact of these networks, the last few held out, nothing relabelled."""
     layout = Layout.of(build(NETWORK).state_dict())
     n = len(rows)
     facts = {name: np.zeros(n) for name in FACTS} | known
+    facts |= {"dataset": np.resize(np.array([*several], dtype=object), n)} if several else {}
     facts["split"] = np.array(["train"] * (n - HELDOUT) + ["held-out"] * HELDOUT, dtype=object)
     attrs = {"network": NETWORK.model_dump(mode="json"), "dataset": {"name": dataset} if dataset else None}
+    attrs |= {"datasets": several} if several else {}
     for name in ("zoo/shards", "canonical", "packed"):
         (folder / name).mkdir(parents=True)
     write_weights(folder / "zoo/shards/0000.zarr", layout, [f"m{i}" for i in range(n)], rows, facts, attrs)
@@ -292,6 +299,29 @@ def test_of_many_draws_the_best_on_training_data_are_kept(packed: Ref, tmp_path:
     best = sorted(np.argsort(losses)[:10].tolist())
     assert torch.allclose(kept, drawn[best], atol=1e-5)
     assert best != list(range(10))
+
+
+def test_the_best_are_those_on_the_data_that_the_condition_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Of two data sets, one with other labels: the best on one of them aren't the best on the other."""
+    several = {"a": {"name": "iris"}, "b": {"name": "iris", "train": 100}}
+    packed = packed_from(blob(), tmp_path / "packed", None, several)
+    flow = fitted(packed, tmp_path / "fit", steps=50, condition=["dataset"])
+
+    def relabelled(dataset: Dataset, root: Path) -> tuple[Train, Validation]:
+        train, validation = load_fitting(dataset, root)
+        return Train(train.inputs, (train.targets + bool(dataset.train)) % 3), validation
+
+    monkeypatch.setattr(choice, "load_fitting", relabelled)
+    best = {}
+    for name in several:
+        told = {"condition": {"dataset": name}}
+        drawn = sampled(packed, flow, tmp_path / f"all {name}", 40, **told)
+        kept = sampled(packed, flow, tmp_path / f"kept {name}", 10, keep=0.25, **told)
+        for other, data in several.items():
+            _, losses = appraised(build(NETWORK), drawn, relabelled(dataset_from(data), Path())[0], torch.device("cpu"))
+            best[other] = drawn[sorted(np.argsort(losses)[:10].tolist())]
+        assert torch.allclose(kept, best[name], atol=1e-5)
+        assert not torch.allclose(best["a"], best["b"], atol=1e-2)
 
 
 def test_keeping_the_best_needs_data(tmp_path: Path):

@@ -6,6 +6,7 @@ import torch
 from strategies import assert_close, random_rows, write_zoo
 
 from stages import pack as module
+from stages.artifacts import reduction
 from stages.artifacts.alignment import ALIGNMENT, read_alignment, read_symmetry
 from stages.artifacts.components import components, encoded
 from stages.artifacts.members import WEIGHTS, is_train
@@ -110,7 +111,7 @@ def test_of_more_networks_than_parameters_directions_are_stored(tmp_path):
     centred = store.rows().double() - torch.from_numpy(store.facts("pca/mean")).double()
     gram = centred @ centred[fits].T
     found, expected = components(store, 5, whiten=True), principal_codes(gram[fits], 5, whiten=True)
-    mine, theirs = encoded(store, found), expected.encode(gram)
+    mine, theirs = encoded(store, found, np.arange(60)), expected.encode(gram)
     assert_close(mine * (mine * theirs).sum(0).sign(), theirs, 1e-4)
     assert_close(torch.from_numpy(store.facts("pca/variance")), spectrum(gram[fits])[: LAYOUT.parameters], 1e-5)
     assert not np.allclose(store.facts("pca/variance"), centred.T.cov(correction=0).diagonal().sort().values.flip(0))
@@ -120,7 +121,9 @@ def test_of_fewer_networks_than_parameters_the_gram_matrix_is_stored(store):
     assert not store.has("pca/directions")
     gram, fits = torch.from_numpy(store.facts("pca/gram")), is_train(store)
     expected = principal_codes(gram[fits][:, fits], None, whiten=False)
-    assert torch.equal(encoded(store, components(store, None, whiten=False)), expected.encode(gram[:, fits]))
+    assert torch.equal(
+        encoded(store, components(store, None, whiten=False), np.arange(9)), expected.encode(gram[:, fits])
+    )
 
 
 def test_statistics_of_each_tensor_equal_numpy(store, upstream):
@@ -180,15 +183,17 @@ def test_a_run_killed_between_rows_goes_on_and_ends_the_same(store, upstream, tm
     assert torch.equal(again.rows(), store.rows())
 
 
-@pytest.mark.parametrize("where", ["mean_and_gram", "_reduced", "effective_rank"])
-def test_a_run_killed_after_the_rows_ends_the_same(store, upstream, tmp_path, monkeypatch, where):
+@pytest.mark.parametrize(
+    ("home", "where"), [(reduction, "mean_and_gram"), (module, "reduced"), (module, "effective_rank")]
+)
+def test_a_run_killed_after_the_rows_ends_the_same(store, upstream, tmp_path, monkeypatch, home, where):
     """The last of these is after the store was completed, and before the artifact was."""
 
     def die(*args):
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, where, die)
+        patch.setattr(home, where, die)
         with pytest.raises(Killed):
             packed(tmp_path, upstream)
     assert packed(tmp_path, upstream).digest == store.digest
