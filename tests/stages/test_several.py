@@ -18,6 +18,7 @@ from stages.canonicalize import canonicalize
 from stages.context import Context
 from stages.errors import Diverged, UsageError
 from stages.evaluate import evaluate
+from stages.exam.comparable import comparable
 from stages.pack import pack
 from stages.params.canonicalize import CanonicalizeParams
 from stages.params.evaluate import EvaluateParams
@@ -132,7 +133,7 @@ def test_networks_of_several_data_sets_are_not_drawn_without_saying_of_which(don
 def alone(done: Done, folder: Path) -> dict[str, Ref]:
     """The stages up to pack with the first data set's members and no others."""
     both = open_zoo(done["zoo"][0])
-    facts = {name: both.facts(name)[::2] for name in both.parts[0].array.attrs["coordinates"].split()}
+    facts = {name: both.facts(name)[::2] for name in str(both.parts[0].array.attrs["coordinates"]).split()}
     attrs = {"network": both.attrs["network"], "dataset": both.attrs["datasets"]["iris"], "score": "accuracy"}
     refs = {name: Ref(stage=name, key="k", path=folder / name, digest="") for name in ("zoo", "canonicalize", "pack")}
     (folder / "zoo" / "shards").mkdir(parents=True)
@@ -144,7 +145,8 @@ def alone(done: Done, folder: Path) -> dict[str, Ref]:
 
 def judged(refs: dict[str, Ref], out: Path) -> dict[str, Any]:
     out.mkdir()
-    evaluate(*(refs[name] for name in ("zoo", "canonicalize", "pack", "fit", "sample")), JUDGE, Context(out))
+    first, aligned, packed, flow, sampled = (refs[name] for name in ("zoo", "canonicalize", "pack", "fit", "sample"))
+    evaluate(first, aligned, packed, flow, sampled, JUDGE, Context(out))
     return json.loads((out / "figures.json").read_text())
 
 
@@ -172,3 +174,7 @@ def test_networks_of_the_other_data_set_are_judged_by_it(done: Done, tmp_path: P
     sample(refs["pack"], refs["fit"], asked, Context(tmp_path / "sample"))
     found = judged(refs, tmp_path / "out")
     assert (found["test_examples"], found["dataset"]["train"]) == (30, 100)
+    packed, sampled = (open_weights(refs[stage]) for stage in ("pack", "sample"))
+    part = comparable(packed, sampled, tmp_path)
+    assert part.names == packed.names[1::2]
+    assert torch.equal(part.rows(), packed.rows()[1::2])
