@@ -66,9 +66,9 @@ def _train(module: nn.Module, recipe: Recipe, seeds: Seeds, members: np.ndarray,
 
 def _fresh(module: nn.Module, params: ZooParams, seeds: Seeds, members: np.ndarray) -> Tensor:
     """Rows of members as they begin."""
-    draws = [(params.initialisation(i), seeds.draw("member", i)) for i in members.tolist()]
-    layout = Layout.of_module(module)
-    return torch.stack([layout.flatten(initialise(params.network, kind, draw)) for kind, draw in draws])
+    numbers, layout = members.tolist(), Layout.of_module(module)
+    begun = (initialise(params.network, params.initialisation(i), seeds.draw("member", i)) for i in numbers)
+    return torch.stack([layout.flatten(state) for state in begun])
 
 
 @dataclass(frozen=True)
