@@ -93,7 +93,7 @@ def split(points: Float[Tensor, "n dim"], shapes: tuple[Shape, ...]) -> list[Ten
     return [part.unflatten(1, (s.tokens, s.features)) for part, s in zip(parts, shapes, strict=True)]
 
 
-def tokens_of(layout: Layout, symmetry: Symmetry, blocks: Iterable[Float[Tensor, "members parameters"]]) -> Tokens:
+def tokens_of(layout: Layout, symmetry: Symmetry, blocks: Iterable[Float[Tensor, "_ parameters"]]) -> Tokens:
     """The tokens of networks of this layout, as they vary over these members, which are read once, block by block."""
     places = list(_sets(layout, symmetry))
     sums = [_Moments(positions) for positions, _ in places]

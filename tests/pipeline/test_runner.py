@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from smoke import SMOKE, run_smoke
@@ -144,21 +145,23 @@ def test_a_fit_killed_between_checkpoints_equals_an_undisturbed_one(
 ):
     from stages import fit
 
-    check, calls = fit._check, []
+    check, calls = fit._Trainer._check, []
 
-    def killing(*args: object) -> None:
+    def killing(*args: Any) -> None:
         calls.append(1)
         if len(calls) == 2:
             raise Killed
         check(*args)
 
-    monkeypatch.setattr(fit, "_check", killing)
+    monkeypatch.setattr(fit._Trainer, "_check", killing)
     with pytest.raises(Killed):
         run(tmp_path, last="fit")
-    monkeypatch.setattr(fit, "_check", check)
+    monkeypatch.setattr(fit._Trainer, "_check", check)
     steps: list[int] = []
-    block = fit._block
-    monkeypatch.setattr(fit, "_block", lambda state, *rest: (steps.append(state.step), block(state, *rest))[1])
+    block = fit._Trainer._block
+    monkeypatch.setattr(
+        fit._Trainer, "_block", lambda self, state, step: (steps.append(state.step), block(self, state, step))[1]
+    )
     assert run(tmp_path, last="fit")["fit"][0].digest == finished[1]["fit"][0].digest
     assert steps == [20, 40], "the first block was done before the kill"
 
@@ -192,7 +195,7 @@ def test_a_full_disk_is_one_clear_line_and_the_work_goes_on_later(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device", str(tmp_path))
 
-    monkeypatch.setattr(pack, "mean_and_gram", full)
+    monkeypatch.setattr(pack, "reduced", full)
     with pytest.raises(DwfError, match="No space left on device"):
         run(tmp_path, last="pack")
     monkeypatch.undo()
