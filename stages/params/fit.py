@@ -70,7 +70,7 @@ class TokenVelocity(Params):
     width: PositiveInt = 128
     depth: PositiveInt = 4
     heads: PositiveInt = 4
-    pair_width: PositiveInt = 16
+    pair_width: PositiveInt = 32
     """Width of what is told about each pair of units, where there are any: networks with more than one hidden layer."""
 
     @model_validator(mode="after")
