@@ -93,11 +93,10 @@ class _Trainer:
         state, p = self._fresh(), self.params
         if (self.ctx.out / CHECKPOINT).exists():
             state.load(self.ctx.out / CHECKPOINT, self.ctx.device)
-        step = torch.compile(state.model) if p.compile else state.model
         with _events(self.ctx.out / "events", state.step) as log:
             while state.step < p.steps and not state.stalled(p.patience):
                 torch.manual_seed(seed_of(p.seed, "fit", state.step))  # dropout
-                loss = self._block(state, step)
+                loss = self._block(state)
                 self._check(state, loss, log)
                 state.save(self.ctx.out / CHECKPOINT)
                 self.write(state)
@@ -119,7 +118,7 @@ class _Trainer:
         average = AveragedModel(model, multi_avg_fn=moving_average(self.params.ema))
         return State(model, average, optimizer)
 
-    def _block(self, state: State, step: Callable[..., Tensor]) -> float:
+    def _block(self, state: State) -> float:
         """Train up to the next check. Returns the mean loss."""
         state.model.train()
         start, stop = state.step, min(state.step + self.params.check_every, self.params.steps)
@@ -127,7 +126,7 @@ class _Trainer:
         for batch in self._drawn(start, stop):
             for group in state.optimizer.param_groups:
                 group["lr"] = _cosine(state.step, self.params)
-            loss = self._loss(step, batch)
+            loss = self._loss(state.model, batch)
             state.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             state.optimizer.step()

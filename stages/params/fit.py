@@ -148,8 +148,6 @@ class FitParams(Params):
     """GiB of members held in memory; more are read from the store as they are needed. The result is the same."""
     precision: Literal["fp32", "tf32", "bf16"] = "fp32"
     """Of products: tf32 takes effect on CUDA alone; bf16 is faster on processors that have it, slower on others."""
-    compile: bool = False
-    """Let torch.compile fuse the velocity network's training step: a minute first, faster steps afterwards."""
     seed: NonNegativeInt = 0
 
     @model_validator(mode="after")

@@ -159,9 +159,7 @@ def test_a_fit_killed_between_checkpoints_equals_an_undisturbed_one(
     monkeypatch.setattr(fit._Trainer, "_check", check)
     steps: list[int] = []
     block = fit._Trainer._block
-    monkeypatch.setattr(
-        fit._Trainer, "_block", lambda self, state, step: (steps.append(state.step), block(self, state, step))[1]
-    )
+    monkeypatch.setattr(fit._Trainer, "_block", lambda self, state: (steps.append(state.step), block(self, state))[1])
     assert run(tmp_path, last="fit")["fit"][0].digest == finished[1]["fit"][0].digest
     assert steps == [20, 40], "the first block was done before the kill"
 
