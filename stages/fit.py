@@ -52,7 +52,8 @@ def fit(packed: Ref, params: FitParams, ctx: Context) -> dict[str, Any]:
         trainer = _Trainer(points, params, ctx)
         state = trainer.train()
     state_dict = state.best if params.pick == "heldout" else state.weights()
-    fitted = Fitted(state.model, points.dim, params.source.law, trainer.source_std, points.space, points.conditions)
+    source = params.source.law, trainer.source_std, params.coupling
+    fitted = Fitted(state.model, points.dim, *source, points.space, points.conditions)
     save_fitted(ctx.out, state_dict, fitted, params.velocity.model_dump())
     trainer.write(state)
     (ctx.out / CHECKPOINT).unlink()

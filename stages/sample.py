@@ -8,9 +8,10 @@ from torch import Tensor
 
 from stages.artifacts.complete import completion
 from stages.artifacts.fitted import Fitted, read_fitted
-from stages.artifacts.members import WEIGHTS, dataset_of, open_weights
-from stages.artifacts.spaces import leave
+from stages.artifacts.members import WEIGHTS, dataset_of, is_train, open_weights
+from stages.artifacts.spaces import leave, located
 from stages.context import Context, torch_threads
+from stages.flow.coupling import coupled
 from stages.flow.guidance import calls as calls_each
 from stages.flow.guidance import guided
 from stages.flow.ode import CALLS, integrate
@@ -21,7 +22,7 @@ from stages.params.sample import SampleParams
 from stages.seeds import generator
 from stages.store.plan import spans
 from stages.store.refs import Ref
-from stages.store.weights import WeightsWriter
+from stages.store.weights import Weights, WeightsWriter
 
 BATCH = 256
 """Networks carried together, the unit of resumption."""
@@ -52,14 +53,25 @@ def sample(packed: Ref, fitted: Ref, params: SampleParams, ctx: Context) -> dict
     with torch_threads(ctx.threads):
         for start, stop in list(writer.missing(BATCH)):
             drawn = choice.candidates(start, stop)
-            parts = (_noise(flow, params, drawn[a:b]).to(ctx.device) for a, b in spans(len(drawn), BATCH))
-            points = torch.cat([integrate(velocity, x0, params.method, params.steps).cpu() for x0 in parts])
+            parts = (_begin(zoo, flow, params, drawn[a:b]).to(ctx.device) for a, b in spans(len(drawn), BATCH))
+            points = torch.cat([integrate(velocity, x, params.method, params.steps, params.start).cpu() for x in parts])
             rows = complete.rows(leave(points, flow.space, zoo))
             writer.write(start, choice.best(complete.module, rows, stop - start, ctx.device))
             ctx.progress(stop / params.networks, f"{stop} of {params.networks} networks")
     writer.finish({"seed": np.arange(params.networks)})
     calls = params.steps * CALLS[params.method] * calls_each(len(params.condition), params.guidance)
     return {"networks": params.networks, "velocity_calls": calls}
+
+
+def _begin(zoo: Weights, flow: Fitted, params: SampleParams, numbers: range) -> Tensor:
+    """Where draws begin: at noise, or on its way to training members."""
+    x0 = _noise(flow, params, numbers)
+    if not params.start:
+        return x0
+    train = np.flatnonzero(is_train(zoo).numpy())
+    draws = [torch.randint(len(train), (1,), generator=generator(params.seed, "start", i)) for i in numbers]
+    x1 = located(zoo, flow.space, train[torch.cat(draws).numpy()])
+    return torch.lerp(coupled(flow.coupling, x0, x1, flow.space), x1, params.start)
 
 
 def _noise(flow: Fitted, params: SampleParams, numbers: range) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from stages.artifacts.spaces import Space, read_space
 from stages.flow.conditions import Conditions
+from stages.flow.coupling import Coupling
 from stages.flow.source import Law
 from stages.flow.tokens import Tokens
 from stages.flow.velocity_mlp import VelocityMLP
@@ -22,14 +23,15 @@ WATCHED = "watched.csv"
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained flow: its velocity network, the law and spread of its source noise, the space that it lives on, and what
-    it is told of the networks that it makes.
+    """A trained flow: its velocity network, the law and spread of its source noise and how it goes with members, the
+    space that it lives on, and what it is told of the networks that it makes.
     """
 
     velocity: nn.Module
     dim: int
     source_law: Law
     source_std: float
+    coupling: Coupling
     space: Space
     conditions: Conditions
 
@@ -47,7 +49,7 @@ def velocity_network(description: Mapping[str, Any], dim: int, source_std: float
 def save_fitted(path: Path, weights: Mapping[str, Tensor], fitted: Fitted, description: Mapping[str, Any]) -> None:
     """Write the velocity network's weights and what describes the flow; the space is written by itself."""
     facts = {"velocity": dict(description), "dim": fitted.dim, "source_law": fitted.source_law,
-             "source_std": fitted.source_std, "conditions": fitted.conditions.to_json()}  # fmt: skip
+             "source_std": fitted.source_std, "coupling": fitted.coupling, "conditions": fitted.conditions.to_json()}  # fmt: skip
     save_tensors(path / VELOCITY, weights, facts)
 
 
@@ -57,4 +59,5 @@ def read_fitted(path: Path) -> Fitted:
     space, conditions = read_space(path), Conditions.from_json(facts["conditions"])
     velocity = velocity_network(facts["velocity"], facts["dim"], facts["source_std"], space, conditions)
     velocity.load_state_dict(tensors)
-    return Fitted(velocity.eval(), facts["dim"], facts["source_law"], facts["source_std"], space, conditions)
+    source = facts["source_law"], facts["source_std"], facts["coupling"]
+    return Fitted(velocity.eval(), facts["dim"], *source, space, conditions)

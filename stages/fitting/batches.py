@@ -11,10 +11,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from stages.fitting.points import Points
-from stages.flow.coupling import match_networks, match_units
+from stages.flow.coupling import coupled
 from stages.flow.path import PathSample, linear_path
 from stages.flow.source import noise
-from stages.flow.tokens import Tokens
 from stages.params.fit import Beta, FitParams
 from stages.seeds import generator
 
@@ -57,16 +56,8 @@ class Batches:
         return noise(self.params.source.law, count, self.points.dim, generator=g) * self.source_std
 
     def _path(self, x1: Tensor, g: torch.Generator, beside: Tensor | None = None) -> PathSample:
-        x0 = self._coupled(self.source(len(x1), g), x1)
+        x0 = coupled(self.params.coupling, self.source(len(x1), g), x1, self.points.space)
         return linear_path(x0, x1, times(self.params, len(x1), g), beside)
-
-    def _coupled(self, x0: Tensor, x1: Tensor) -> Tensor:
-        if self.params.coupling == "networks":
-            return match_networks(x0, x1)
-        if self.params.coupling == "units":
-            assert isinstance(self.points.space, Tokens), "parameters are checked for this"
-            return match_units(x0, x1, self.points.space.shapes)
-        return x0
 
     def _told(self, index: Tensor, g: torch.Generator) -> Tensor | None:
         """The members' facts, left out now and then, so that the flow also learns to go without (Ho and Salimans,

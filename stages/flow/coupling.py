@@ -1,13 +1,27 @@
 """Which source noise goes with which data: independent draws, or noise matched to data by linear assignment."""
 
+from typing import Literal
+
 import torch
 from jaxtyping import Float, Int
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from stages.flow.tokens import Shape, split
+from stages.flow.codes import Codes
+from stages.flow.tokens import Shape, Tokens, split
 
 Points = Float[Tensor, "batch dim"]
+Coupling = Literal["independent", "networks", "units"]
+
+
+def coupled(how: Coupling, x0: Points, x1: Points, space: Codes | Tokens | None) -> Points:
+    """The noise x0 in the order in which it goes with the data x1."""
+    if how == "networks":
+        return match_networks(x0, x1)
+    if how == "units":
+        assert isinstance(space, Tokens), "parameters are checked for this"
+        return match_units(x0, x1, space.shapes)
+    return x0
 
 
 def match_networks(x0: Points, x1: Points) -> Points:

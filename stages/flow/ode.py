@@ -1,4 +1,4 @@
-"""Fixed-step solvers of dx/dt = velocity(x, t) from t = 0 to t = 1."""
+"""Fixed-step solvers of dx/dt = velocity(x, t) up to t = 1."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -36,9 +36,9 @@ CALLS: dict[Method, int] = {"euler": 1, "heun": 2, "rk4": 4}
 
 
 @torch.no_grad()
-def integrate(f: Velocity, x0: Tensor, method: Method, steps: int) -> Tensor:
-    """Carry x0 [batch, dim] from t = 0 to t = 1 in `steps` equal steps."""
-    x, h = x0, 1.0 / steps
+def integrate(f: Velocity, x0: Tensor, method: Method, steps: int, start: float = 0.0) -> Tensor:
+    """Carry x0 [batch, dim] from t = `start` to t = 1 in `steps` equal steps."""
+    x, h = x0, (1.0 - start) / steps
     for i in range(steps):
-        x = STEPS[method](f, x, x.new_full((len(x),), i * h), h)
+        x = STEPS[method](f, x, x.new_full((len(x),), start + i * h), h)
     return x

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from stages.params.base import Params
 from stages.params.batchnorm import BatchNorm
@@ -15,6 +15,9 @@ class SampleParams(Params):
     method: Literal["euler", "heun", "rk4"] = "rk4"
     steps: PositiveInt = 99
     """The paper's grid of 100 points; RK4 then calls the velocity network 396 times."""
+    start: float = Field(default=0.0, ge=0, lt=1)
+    """Time at which the flow begins, at random training members mixed with noise as on the path: 0 begins at noise alone,
+    later times make variations of members that lie ever nearer to them (SDEdit: Meng et al., arXiv 2108.01073)."""
     temperature: PositiveFloat = 1.0
     """Multiplies the source noise: below 1 networks are more alike."""
     keep: float = Field(default=1.0, gt=0, le=1)
@@ -27,3 +30,9 @@ class SampleParams(Params):
     batchnorm: BatchNorm = BatchNorm()
     """How running statistics are measured, of generated networks and, in evaluate, of all others alike."""
     seed: NonNegativeInt = 0
+
+    @model_validator(mode="after")
+    def _any_member(self) -> "SampleParams":
+        if self.start and self.condition:
+            raise ValueError("start > 0 begins at any member, whatever condition asks for; leave one of them out")
+        return self

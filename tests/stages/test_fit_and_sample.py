@@ -329,3 +329,24 @@ def test_keeping_the_best_needs_data(tmp_path: Path):
     flow = fitted(packed, tmp_path / "fit", steps=2)
     with pytest.raises(UsageError, match="no data to choose by"):
         sampled(packed, flow, tmp_path / "sample", 4, keep=0.5)
+
+
+@pytest.mark.parametrize("kind", SPACES)
+def test_a_late_start_makes_variations_of_training_members(packed: Ref, tmp_path: Path, kind: str):
+    flow, members = fitted(packed, tmp_path / "fit", steps=20, **SPACES[kind]), blob()[:-HELDOUT]
+    spread = float((members - members.mean(0)).norm(dim=1).median())
+
+    def far(start: float) -> float:
+        rows = sampled(packed, flow, tmp_path / f"{start}", 40, start=start)
+        return float(torch.cdist(rows, members).amin(1).median()) / spread
+
+    assert far(0.999) < 0.02 < far(0.9) < far(0.5)
+    assert (
+        len({int(i) for i in torch.cdist(open_weights(ref("sample", tmp_path / "0.999")).rows(), members).argmin(1)})
+        > 20
+    )
+
+
+def test_a_late_start_is_no_answer_to_a_condition():
+    with pytest.raises(ValueError, match="start > 0 begins at any member"):
+        SampleParams.model_validate({"networks": 1, "start": 0.5, "condition": {"dataset": "iris"}})

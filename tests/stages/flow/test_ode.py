@@ -70,3 +70,10 @@ def test_the_start_is_left_alone_and_no_gradient_is_kept():
     x0 = X0.clone().requires_grad_()
     assert not integrate(lambda x, t: x, x0, "rk4", 3).requires_grad
     assert torch.equal(x0, before)
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_a_late_start_goes_the_rest_of_the_way(name):
+    field, factor = FIELDS[name]
+    half = integrate(lambda x, t: field(x, t / 2) / 2, X0, "rk4", 500)  # the first half, in its own time
+    assert_close(integrate(field, half, "rk4", 500, start=0.5), factor * X0)
