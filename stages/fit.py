@@ -21,6 +21,8 @@ from stages.context import Context, torch_threads
 from stages.errors import Diverged
 from stages.fitting.batches import Batch, Batches, ahead
 from stages.fitting.compute import check_memory, free_memory, precision, threads
+from stages.fitting.optimizer import cosine, optimizers
+from stages.fitting.outputs import OutputError, output_error_of
 from stages.fitting.points import Points, points_of
 from stages.fitting.state import COLUMNS, State, moving_average, write_table
 from stages.fitting.watch import LOOK, Watch, watch_of
@@ -86,6 +88,10 @@ class _Trainer:
         return self.batches.heldout(max(1, PROBES // len(self.points.heldout)))
 
     @cached_property
+    def output_error(self) -> OutputError | None:
+        return output_error_of(self.points, self.ctx) if self.params.outputs else None
+
+    @cached_property
     def watch(self) -> Watch | None:
         return watch_of(self.points, self.ctx) if self.params.watch else None
 
@@ -111,13 +117,12 @@ class _Trainer:
 
     def _fresh(self) -> State:
         torch.manual_seed(seed_of(self.params.seed, "fit", "initial"))
-        points, o = self.points, self.params.optimizer
+        points = self.points
         described = self.params.velocity.model_dump()
         model = velocity_network(described, points.dim, self.source_std, points.space, points.conditions)
         model = model.to(self.ctx.device)
-        optimizer = torch.optim.AdamW(model.parameters(), o.lr, o.betas, weight_decay=o.weight_decay, fused=True)
         average = AveragedModel(model, multi_avg_fn=moving_average(self.params.ema))
-        return State(model, average, optimizer)
+        return State(model, average, optimizers(model, self.params.optimizer))
 
     def _block(self, state: State) -> float:
         """Train up to the next check. Returns the mean loss."""
@@ -125,12 +130,13 @@ class _Trainer:
         start, stop = state.step, min(state.step + self.params.check_every, self.params.steps)
         total, told = torch.zeros((), device=self.ctx.device), time.monotonic()
         for batch in self._drawn(start, stop):
-            for group in state.optimizer.param_groups:
-                group["lr"] = _cosine(state.step, self.params)
-            loss = self._loss(state.model, batch)
-            state.optimizer.zero_grad(set_to_none=True)
+            state.model.zero_grad(set_to_none=True)
+            loss = self._loss(state.model, batch, state.step)
             loss.backward()
-            state.optimizer.step()
+            for optimizer in state.optimizers:
+                for group in optimizer.param_groups:
+                    group["lr"] = cosine(state.step, self.params)
+                optimizer.step()
             state.average.update_parameters(state.model)
             total += loss.detach()
             state.step += 1
@@ -178,11 +184,16 @@ class _Trainer:
         with precision(self.params.precision, self.ctx.device):
             return integrate(network, x0.to(self.ctx.device), "heun", 10)
 
-    def _loss(self, network: Callable[..., Tensor], batch: Batch) -> Tensor:
-        """Mean squared error of the velocity."""
+    def _loss(self, network: Callable[..., Tensor], batch: Batch, step: int | None = None) -> Tensor:
+        """Mean squared error of the velocity and, in a training step, of what it does to outputs."""
         path, told = batch.to(self.ctx.device)
         with precision(self.params.precision, self.ctx.device):
-            return F.mse_loss(network(path.x_t, path.t, told), path.velocity)
+            velocity = network(path.x_t, path.t, told)
+            loss = F.mse_loss(velocity, path.velocity)
+            if step is None or self.output_error is None:
+                return loss
+            g = generator(self.params.seed, "outputs", step)
+            return loss + self.params.outputs * self.output_error(path, velocity, g)
 
 
 def _note(state: State, params: FitParams) -> str:
@@ -194,13 +205,6 @@ def _note(state: State, params: FitParams) -> str:
         _, score, _, novelty, both = state.watched[-1]
         words += f", samples {score:.3f} at {novelty:.2f} tau, N&P {both:.2f}"
     return words
-
-
-def _cosine(step: int, params: FitParams) -> float:
-    """The learning rate of a step."""
-    o = params.optimizer
-    warm = min(1.0, (step + 1) / (o.warmup * params.steps)) if o.warmup else 1.0
-    return warm * (o.final_lr + (o.lr - o.final_lr) * (1 + math.cos(math.pi * step / params.steps)) / 2)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ COLUMNS = ("step", "loss", "heldout_loss", "dispersion")
 
 @dataclass
 class State:
-    """The velocity network, its averaged weights, the optimizer, how far they are, and what was seen on the way.
+    """The velocity network, its averaged weights, its optimizers, how far they are, and what was seen on the way.
 
     `curves` has a row of COLUMNS per check; `watched` one per look at a few samples; `best` are the averaged weights of
     the lowest held-out loss.
@@ -24,7 +24,7 @@ class State:
 
     model: nn.Module
     average: AveragedModel
-    optimizer: torch.optim.Optimizer
+    optimizers: tuple[torch.optim.Optimizer, ...]
     step: int = 0
     curves: list[list[float]] = field(default_factory=list)
     watched: list[list[float]] = field(default_factory=list)
@@ -34,7 +34,7 @@ class State:
         """Write a checkpoint whole or not at all."""
         state = {
             "model": self.model.state_dict(), "average": self.average.state_dict(), "step": self.step, "best": self.best,
-            "optimizer": self.optimizer.state_dict(), "curves": self.curves, "watched": self.watched,
+            "optimizers": [one.state_dict() for one in self.optimizers], "curves": self.curves, "watched": self.watched,
         }  # fmt: skip
         torch.save(state, path.with_suffix(".tmp"))
         os.replace(path.with_suffix(".tmp"), path)
@@ -44,7 +44,8 @@ class State:
         state = torch.load(path, map_location=device, weights_only=True)
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        for one, kept in zip(self.optimizers, state["optimizers"], strict=True):
+            one.load_state_dict(kept)
         self.step, self.best = state["step"], state["best"]
         self.curves, self.watched = state["curves"], state["watched"]
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from typing import NamedTuple
 
@@ -40,6 +41,11 @@ class TokenSet:
     axes: Float[Tensor, "features features"]
     variance: Float[Tensor, " features"]
     ends: tuple[int, int] | None = None
+
+    def to(self, device: torch.device) -> "TokenSet":
+        """The same on a device."""
+        features = (tensor.to(device) for tensor in (self.mean, self.std, self.axes, self.variance))
+        return TokenSet(self.positions.to(device), *features, ends=self.ends)
 
     @property
     def shape(self) -> Shape:
@@ -81,10 +87,28 @@ class Tokens:
 
     def decode(self, points: Float[Tensor, "n dim"]) -> Float[Tensor, "n parameters"]:
         """Rows of weights from tokens."""
-        rows = points.new_empty(len(points), self.dim)
-        for s, part in zip(self.sets, split(points, self.shapes), strict=True):
-            rows[:, s.positions.flatten()] = (part @ s.axes.T * s.std + s.mean).flatten(1)
-        return rows
+        return self._rows([moved + s.mean for s, moved in zip(self.sets, self._turned(points), strict=True)])
+
+    def push(self, velocities: Float[Tensor, "n dim"]) -> Float[Tensor, "n parameters"]:
+        """How rows of weights move as tokens do."""
+        return self._rows(self._turned(velocities))
+
+    def to(self, device: torch.device) -> "Tokens":
+        """The same on a device."""
+        return Tokens(tuple(s.to(device) for s in self.sets))
+
+    def _turned(self, points: Tensor) -> list[Tensor]:
+        """Values as far from their means."""
+        parts = split(points, self.shapes)
+        return [part @ s.axes.T * s.std for s, part in zip(self.sets, parts, strict=True)]
+
+    def _rows(self, parts: list[Tensor]) -> Tensor:
+        return torch.cat([part.flatten(1) for part in parts], dim=1)[:, self._order]
+
+    @cached_property
+    def _order(self) -> Int[Tensor, " parameters"]:
+        """Where each weight of a row is among the values of all tokens."""
+        return torch.cat([s.positions.flatten() for s in self.sets]).argsort()
 
 
 def split(points: Float[Tensor, "n dim"], shapes: tuple[Shape, ...]) -> list[Tensor]:

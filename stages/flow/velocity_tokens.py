@@ -107,7 +107,12 @@ class _Block(nn.Module):
 
 
 class _Pairs(nn.Module):
-    """One set of pairs in one block: what a pair and its two units say together changes the pair, and both units."""
+    """One set of pairs in one block: what a pair and its two units say together changes the pair, and both units.
+
+    Units meet in products, as they do in training (a weight's gradient is a sum of what comes in at one end times what
+    the other is asked for), and what a pair says reaches one unit times what the other one says, as a weight passes on
+    an activation.
+    """
 
     def __init__(self, shapes: tuple[Shape, ...], ends: tuple[int, int], width: int, pair_width: int) -> None:
         super().__init__()
@@ -120,12 +125,13 @@ class _Pairs(nn.Module):
 
     def forward(self, h: Tensor, e: Float[Tensor, "batch pairs pair_width"], told: Tensor) -> tuple[Tensor, Tensor]:
         a, b = (layer(_normed(h[:, i:j])) for layer, (i, j) in zip(self.ends, self.spans, strict=True))
-        both = (a.unsqueeze(2) + b.unsqueeze(1)).flatten(1, 2)
+        both = (a.unsqueeze(2) * b.unsqueeze(1)).flatten(1, 2)
         said = F.gelu(self.pair(_normed(e)) + both + self.told(told).unsqueeze(1))
         message = torch.zeros_like(h)
         grid = said.unflatten(1, (a.shape[1], b.shape[1]))
-        for layer, (i, j), across in zip(self.tell, self.spans, (2, 1), strict=True):
-            message[:, i:j] += layer(grid.mean(across))
+        heard = torch.einsum("nabw,nbw->naw", grid, b) / b.shape[1], torch.einsum("nabw,naw->nbw", grid, a) / a.shape[1]
+        for layer, (i, j), part in zip(self.tell, self.spans, heard, strict=True):
+            message[:, i:j] += layer(part)
         return e + self.stay(said), message
 
 

@@ -19,6 +19,9 @@ LARGE_CONVOLUTIONAL = 10_000
 """The same for chains with convolutions, whose weights are used at every position."""
 EXAMPLES = 256
 """Examples that a network which isn't stacked takes at once in evaluation."""
+BLOCK = {"cpu": 2**21, "cuda": 2**27}
+"""Values of the widest layer that are made at once: on a CPU few enough to stay in its cache, and for memory that was
+given back to be used again."""
 NOTHING: Mapping[str, Tensor] = MappingProxyType({})
 
 
@@ -52,16 +55,18 @@ def forward(module: nn.Module, stacked: Mapping[str, Tensor], inputs: Tensor, *,
 
 @torch.no_grad()
 def outputs(module: nn.Module, layout: Layout, rows: Float[Tensor, "networks parameters"], inputs: Tensor,
-            buffers: Mapping[str, Tensor] = NOTHING, *, block: int = 2**27) -> Tensor:  # fmt: skip
+            buffers: Mapping[str, Tensor] = NOTHING, *, block: int | None = None) -> Tensor:  # fmt: skip
     """Outputs [networks, examples, ...] of networks given as rows, in evaluation mode.
 
     `buffers` are [networks, ...] by name, such as re-estimated running statistics; they go before those in the rows.
-    Stacked networks are taken a few at a time so that the widest activations stay within about `block` values.
+    Stacked networks are taken a few at a time so that the widest activations stay within about `block` values (None:
+    what suits the device).
     """
     module.eval()
     stacked = layout.unflatten(rows) | dict(buffers)
     if not stackable(module):
         return torch.cat([_alone(module, part, inputs) for part in _parts(stacked, 1)])
+    block = block or BLOCK.get(rows.device.type, BLOCK["cuda"])
     several = max(1, block // max(1, len(inputs) * _widest(module, inputs)))
     return torch.cat([forward(module, part, inputs, shared=True) for part in _parts(stacked, several)])
 

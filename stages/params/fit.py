@@ -15,7 +15,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "path_noise": 0.001,
         "steps": 30_000,
         "batch": 8,
-        "optimizer": {"lr": 5e-4, "final_lr": 1e-6, "betas": (0.9, 0.95), "weight_decay": 1e-5},
+        "optimizer": {"kind": "adamw", "lr": 5e-4, "final_lr": 1e-6, "betas": (0.9, 0.95), "weight_decay": 1e-5},
         "ema": 0.0,
     },
     # The same source, Iris: raw weights, a smaller time embedding, more dropout.
@@ -26,7 +26,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "path_noise": 0.001,
         "steps": 30_000,
         "batch": 8,
-        "optimizer": {"lr": 5e-4, "final_lr": 1e-6, "betas": (0.9, 0.95), "weight_decay": 1e-5},
+        "optimizer": {"kind": "adamw", "lr": 5e-4, "final_lr": 1e-6, "betas": (0.9, 0.95), "weight_decay": 1e-5},
         "ema": 0.0,
     },
 }
@@ -104,8 +104,8 @@ class Beta(Params):
     beta: PositiveFloat = 5.0
 
 
-class AdamW(Params):
-    """AdamW with a cosine schedule."""
+class Optimizer(Params):
+    """What all optimizers have: a cosine schedule, and AdamW's settings."""
 
     lr: PositiveFloat = 1e-3
     final_lr: NonNegativeFloat = 1e-6
@@ -113,6 +113,19 @@ class AdamW(Params):
     weight_decay: NonNegativeFloat = 1e-5
     warmup: float = Field(default=0.0, ge=0, lt=1)
     """Share of all steps in which the learning rate rises."""
+
+
+class AdamW(Optimizer):
+    """Loshchilov and Hutter, arXiv 1711.05101."""
+
+    kind: Literal["adamw"] = "adamw"
+
+
+class Muon(Optimizer):
+    """Matrices take orthogonalized steps as long as AdamW's (Liu et al., arXiv 2502.16982), all else AdamW's own."""
+
+    kind: Literal["muon"] = "muon"
+    momentum: float = Field(default=0.95, ge=0, lt=1)
 
 
 class FitParams(Params):
@@ -133,7 +146,7 @@ class FitParams(Params):
     time: Annotated[Uniform | Beta, Field(discriminator="kind")] = Uniform()
     steps: PositiveInt
     batch: PositiveInt
-    optimizer: AdamW = AdamW()
+    optimizer: Annotated[AdamW | Muon, Field(discriminator="kind")] = AdamW()
     ema: float = Field(default=0.999, ge=0, lt=1)
     """Decay of the weights' moving average, which is what sampling uses; 0 uses the last weights."""
     pick: Literal["last", "heldout"] = "last"
@@ -146,6 +159,9 @@ class FitParams(Params):
     """Networks drawn ten times during a fit, to score them on validation data and look whether they are new; 0: none."""
     hold: PositiveFloat = 4.0
     """GiB of members held in memory; more are read from the store as they are needed. The result is the same."""
+    outputs: NonNegativeFloat = 0.0
+    """How much the error of networks' outputs, to first order, counts beside that of their weights; needs
+    `space: {kind: tokens}`, data, and small chains of Linear and Conv2d layers."""
     precision: Literal["fp32", "tf32", "bf16"] = "fp32"
     """Of products: tf32 takes effect on CUDA alone; bf16 is faster on processors that have it, slower on others."""
     seed: NonNegativeInt = 0
@@ -154,8 +170,9 @@ class FitParams(Params):
     def _tokens_where_needed(self) -> "FitParams":
         if isinstance(self.space, NeuronTokens):
             return self
-        for name, value in (("velocity.kind: tokens", self.velocity.kind), ("coupling: units", self.coupling)):
-            if value in ("tokens", "units"):
+        for name, asked in (("velocity.kind: tokens", self.velocity.kind == "tokens"),
+                            ("coupling: units", self.coupling == "units"), ("outputs", self.outputs > 0)):  # fmt: skip
+            if asked:
                 raise ValueError(f"{name} needs fit.space: {{kind: tokens}}, found {self.space.kind}")
         return self
 
@@ -170,7 +187,7 @@ class FitParams(Params):
         if preset is not None and preset not in PRESETS:
             raise ValueError(f"preset {preset!r} is not one of {', '.join(PRESETS)}")
         values = _merged(PRESETS[preset], values) if preset else values
-        for name, kind in (("space", "pca"), ("time", "uniform"), ("velocity", "mlp")):
+        for name, kind in (("space", "pca"), ("time", "uniform"), ("velocity", "mlp"), ("optimizer", "adamw")):
             if isinstance(values.get(name), dict):
                 values[name] = {"kind": kind, **values[name]}
         return values

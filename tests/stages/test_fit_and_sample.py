@@ -350,3 +350,15 @@ def test_a_late_start_makes_variations_of_training_members(packed: Ref, tmp_path
 def test_a_late_start_is_no_answer_to_a_condition():
     with pytest.raises(ValueError, match="start > 0 begins at any member"):
         SampleParams.model_validate({"networks": 1, "start": 0.5, "condition": {"dataset": "iris"}})
+
+
+def test_a_fit_may_mind_outputs(packed: Ref, tmp_path: Path):
+    plain, minding = (
+        fitted(packed, tmp_path / f"{o}", steps=20, outputs=o, **TOKENS).path / VELOCITY for o in (0, 0.5)
+    )
+    assert plain.read_bytes() != minding.read_bytes()
+
+
+def test_outputs_need_data(tmp_path: Path):
+    with pytest.raises(UsageError, match=r"fit\.outputs needs .* one data set"):
+        fitted(packed_from(blob(), tmp_path / "packed", None), tmp_path / "fit", outputs=0.5, **TOKENS)

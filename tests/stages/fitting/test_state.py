@@ -7,13 +7,22 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
+from stages.fitting.optimizer import optimizers
 from stages.fitting.state import State, moving_average
+from stages.params.fit import Muon
 
 
 def state(heldout: list[float]) -> State:
     model = nn.Linear(2, 2)
     curves = [[10.0 * i, 1.0, loss, 1.0] for i, loss in enumerate(heldout, 1)]
-    return State(model, AveragedModel(model), torch.optim.AdamW(model.parameters()), len(heldout), curves)
+    return State(model, AveragedModel(model), optimizers(model, Muon()), len(heldout), curves)
+
+
+def _train(state: State) -> None:
+    state.model.zero_grad()
+    state.model(torch.tensor([[1.0, -2.0]])).square().sum().backward()
+    for optimizer in state.optimizers:
+        optimizer.step()
 
 
 @pytest.mark.parametrize(
@@ -34,6 +43,7 @@ def test_the_summary_tells_the_last_and_the_lowest():
 def test_a_checkpoint_brings_everything_back(tmp_path: Path):
     one, other = state([3.0, 1.0]), state([])
     one.watched, one.best = [[10.0, 0.9, 0.1, 1.0, 0.5]], one.weights()
+    _train(one)
     one.save(tmp_path / "checkpoint.pt")
     other.load(tmp_path / "checkpoint.pt", torch.device("cpu"))
     for name in ("step", "curves", "watched"):
@@ -41,6 +51,10 @@ def test_a_checkpoint_brings_everything_back(tmp_path: Path):
     for a, b in ((one.weights(), other.weights()), (one.best, other.best)):
         assert all(torch.equal(a[name], b[name]) for name in a)
     assert torch.equal(one.model.weight, other.model.weight)  # type: ignore[arg-type]
+    _train(one)
+    _train(other)  # the optimizers' moments came back too
+    assert torch.equal(one.model.weight, other.model.weight)  # type: ignore[arg-type]
+    assert torch.equal(one.model.bias, other.model.bias)  # type: ignore[arg-type]
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
 
 
