@@ -41,6 +41,8 @@ STYLE: dict[Any, Any] = {
     "text.parse_math": False,
     "axes.formatter.use_mathtext": False,
 }
+LONG = 40
+"""Letters of a legend's entry beyond which it has a line to itself."""
 MOST_POINTS = 600
 """Points drawn of one curve: more can't be seen and make the page heavy."""
 
@@ -149,8 +151,10 @@ def finished(axes: Axes, columns: int = 3) -> Figure:
     """The axes' figure with its legend below, where it never covers a point."""
     figure = axes.figure
     assert isinstance(figure, Figure)
-    if handles := axes.get_legend_handles_labels()[0]:
-        figure.legend(handles=handles, loc="outside lower center", ncols=min(columns, len(handles)), columnspacing=1.4)
+    handles, labels = axes.get_legend_handles_labels()
+    if handles:
+        columns = 1 if max(map(len, labels)) > LONG else min(columns, len(handles))
+        figure.legend(handles=handles, loc="outside lower center", ncols=columns, columnspacing=1.4)
     return figure
 
 

@@ -93,7 +93,7 @@ def novelty(sweep: dict[str, Any]) -> Figure | None:
     """The distance to the nearest member against what varies."""
     if not any("distance" in row["figures"] for row in sweep["rows"]):
         return None
-    axes = _against(sweep, "distance", "distance to the nearest member, in τ")
+    axes = _against(sweep, "distance", "to the nearest member, in τ")
     rule(axes, 1.0, "1 τ", across=True)
     axes.set_ylim(0, 1.08 * axes.get_ylim()[1])
     return finished(axes, 2)

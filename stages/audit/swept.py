@@ -111,5 +111,7 @@ def columns(sweep: Mapping[str, Any]) -> list[tuple[str, Measure]]:
 
 
 def said(value: Any) -> str:
-    """A swept value as people write it."""
-    return value if isinstance(value, str) else json.dumps(value)
+    """A swept value as people write it; a section by its kind and what it sets."""
+    if not isinstance(value, Mapping):
+        return value if isinstance(value, str) else json.dumps(value)
+    return " ".join(said(part) if name == "kind" else f"{name} {said(part)}" for name, part in value.items())

@@ -123,3 +123,11 @@ def test_names_and_failures_are_escaped(tmp_path: Path):
 
 def test_values_are_said_as_people_write_them():
     assert [said(value) for value in ("none", 0.5, None, [1, 2])] == ["none", "0.5", "null", "[1, 2]"]
+
+
+@pytest.mark.parametrize(("value", "words"), [
+    ("rebasin", "rebasin"), (0.5, "0.5"), ([1, 2], "[1, 2]"), (None, "null"), ({"kind": "mlp", "hidden": 512}, "mlp hidden 512"),
+    ({"std": 0.1, "law": "uniform"}, "std 0.1 law uniform"),
+])  # fmt: skip
+def test_swept_values_are_told_in_words(value: object, words: str):
+    assert said(value) == words
