@@ -1,6 +1,7 @@
 """Examples as they are read, before a network sees them, and how they are chosen and parted."""
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +27,18 @@ class Examples:
         index = np.asarray(index)
         groups = None if self.groups is None else self.groups[index]
         return Examples(self.inputs[index], self.targets[index], groups)
+
+
+def of_classes(examples: Examples, only: Collection[int] | None) -> Examples:
+    """Those of some classes, in their order; None: all of them.
+
+    Raises UsageError if there are none of one class.
+    """
+    if only is None:
+        return examples
+    if missing := set(only) - set(examples.targets.tolist()):
+        raise UsageError(f"zoo.dataset.only: no example is of class {min(missing)}; classes are numbered from 0")
+    return examples.at(np.flatnonzero(np.isin(examples.targets, list(only))))
 
 
 def choose(examples: Examples, count: int | None, key: str, draw: torch.Generator) -> Examples:

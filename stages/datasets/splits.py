@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from stages.datasets import images, tables, texts
-from stages.datasets.examples import Examples, choose, part
+from stages.datasets.examples import Examples, choose, of_classes, part
 from stages.datasets.tokenizer import Tokenizer
 from stages.errors import UsageError
 from stages.params.dataset import Dataset, Images, Table
@@ -80,9 +80,9 @@ def _fitting(dataset: Dataset, root: Path) -> tuple[Examples, Examples]:
 
 def _read(dataset: Dataset, root: Path, *, train: bool) -> Examples:
     if isinstance(dataset, Table):
-        return tables.read(dataset, train=train)
+        return of_classes(tables.read(dataset, train=train), dataset.only)
     if isinstance(dataset, Images):
-        return images.read(dataset, root, train=train)
+        return of_classes(images.read(dataset, root, train=train), dataset.only)
     return texts.read(dataset, root, train=train)
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PositiveInt, TypeAdapter, model_validator
+from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, TypeAdapter, model_validator
 
 from stages.params.base import Params
 
@@ -18,13 +18,20 @@ class Splits(Params):
     """Use this many test examples: a random choice, always the same. None: all."""
 
 
-class Table(Splits):
+class Labelled(Splits):
+    """Examples that are of a class each."""
+
+    only: tuple[NonNegativeInt, ...] | None = Field(default=None, min_length=1)
+    """Examples of these classes alone, which keep their numbers. None: all."""
+
+
+class Table(Labelled):
     """Rows of numbers that come with scikit-learn."""
 
     name: Literal["iris", "digits"]
 
 
-class Images(Splits):
+class Images(Labelled):
     """Labelled images [channels, height, width], as torchvision reads them."""
 
     name: Literal["mnist", "fashion_mnist", "cifar10", "cifar100", "stl10", "svhn"]

@@ -8,7 +8,7 @@ import torch
 from hypothesis import strategies as st
 
 from stages.datasets import load_fitting, load_test, tables
-from stages.datasets.examples import Examples, choose
+from stages.datasets.examples import Examples, choose, of_classes
 from stages.datasets.examples import part as cut
 from stages.errors import UsageError
 from stages.params.dataset import Dataset, Table, dataset_from
@@ -181,3 +181,24 @@ def test_raw_data_is_read_within_the_package_alone(module):
     )
     assert len(outside) > 40
     assert not [p for p in outside if f"stages.datasets.{module}" in p.read_text()]
+
+
+@hypothesis.given(st.sets(st.integers(0, 9), min_size=1), st.integers(0, 99))
+def test_examples_of_some_classes_keep_their_order_and_numbers(only: set[int], seed: int):
+    targets = np.random.default_rng(seed).permutation(np.repeat(np.arange(10), 3))
+    found = of_classes(Examples(np.arange(30), targets), only)
+    assert found.inputs.tolist() == [i for i in range(30) if targets[i] in only]
+    assert found.targets.tolist() == [t for t in targets if t in only]
+
+
+def test_two_halves_of_the_classes_make_up_the_data():
+    halves = [dataset_from({"name": "digits", "only": list(only)}) for only in (range(5), range(5, 10))]
+    assert rows(load_test(halves[0], NOWHERE)) | rows(load_test(halves[1], NOWHERE)) == rows(
+        load_test(given("digits"), NOWHERE)
+    )
+    assert set(load_fitting(halves[1], NOWHERE)[0].targets.tolist()) == set(range(5, 10))
+
+
+def test_a_class_that_is_not_there_is_named():
+    with pytest.raises(UsageError, match=r"zoo\.dataset\.only: no example is of class 3"):
+        load_fitting(dataset_from({"name": "iris", "only": [0, 3]}), NOWHERE)
