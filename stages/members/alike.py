@@ -5,7 +5,10 @@ from stages.errors import UsageError
 
 
 def check_alike(first: tuple[str, Train], other: tuple[str, Train]) -> None:
-    """Raise UsageError naming both data sets unless inputs have as many values and targets as many classes."""
+    """Raise UsageError naming both data sets unless inputs have as many values and targets are classes in both or neither.
+
+    How many classes there are is no matter here: a subset of them is a data set, too, and a network may have more outputs.
+    """
     (name, data), (second, theirs) = first, other
     if _told(data) != _told(theirs):
         raise UsageError(
@@ -15,6 +18,6 @@ def check_alike(first: tuple[str, Train], other: tuple[str, Train]) -> None:
 
 
 def _told(data: Train) -> str:
-    classes = 0 if data.targets.is_floating_point() else int(data.targets.max()) + 1
-    kind, asked = "values" if data.inputs.is_floating_point() else "tokens", f"{classes} classes"
-    return f"inputs of {data.inputs[0].numel()} {kind} and {asked if classes else 'one number to predict'}"
+    kind = "values" if data.inputs.is_floating_point() else "tokens"
+    asked = "one number to predict" if data.targets.is_floating_point() else "classes"
+    return f"inputs of {data.inputs[0].numel()} {kind} and {asked}"
