@@ -1,5 +1,6 @@
 """The list of figures: each is one small function of a set of networks and the yardstick. Add one, and it is reported."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -123,9 +124,11 @@ def ece(s: Subject) -> dict[str, float] | None:
     return summary(s.results.further["ece"]) if "ece" in s.results.further else None
 
 
-def per_class(s: Subject) -> list[float] | None:
-    """Mean accuracy on each class."""
-    return None if s.results.per_class is None else s.results.per_class.mean(0).tolist()
+def per_class(s: Subject) -> list[float | None] | None:
+    """Mean accuracy on each class, None for a class that has no examples."""
+    if s.results.per_class is None:
+        return None
+    return [None if math.isnan(share) else share for share in s.results.per_class.mean(0).tolist()]
 
 
 def further(s: Subject) -> dict[str, dict[str, float]]:

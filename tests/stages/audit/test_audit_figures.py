@@ -1,5 +1,6 @@
 """Every figure against a brute-force or closed-form value."""
 
+import json
 import math
 
 import pytest
@@ -385,3 +386,13 @@ def test_the_verdict_on_a_regression_says_spearman():
     text = verdict(planted(accuracy=0.8, distance=1.0, overlap=0.5), SCORES["spearman"])["text"]
     assert "Spearman correlation 0.8000 against 0.9600" in text
     assert "%" not in text
+
+
+def test_a_class_without_examples_has_no_accuracy():
+    logits, targets = torch.randn(7, 6, 4), torch.tensor([0, 1, 3, 3, 1, 0])
+    done = outcome([logits], targets)
+    found = measure(
+        Subject("members", None, torch.randn(7, 4), done, Yardstick(plain(torch.randn(7, 4)), same, (1.0,), done, 0.0))
+    )
+    assert [share is None for share in found["per_class"]] == [False, False, True, False]
+    json.dumps(found, allow_nan=False)
