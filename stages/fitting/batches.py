@@ -60,12 +60,15 @@ class Batches:
         return linear_path(x0, x1, times(self.params, len(x1), g), beside)
 
     def _told(self, index: Tensor, g: torch.Generator) -> Tensor | None:
-        """The members' facts, left out now and then, so that the flow also learns to go without (Ho and Salimans,
-        arXiv 2207.12598).
+        """The members' facts, all left out now and then, so that the flow also learns to go without (Ho and Salimans,
+        arXiv 2207.12598); of several, any choice as often as any other, so that it learns to go by some.
         """
         if not self.params.condition:
             return None
-        told = torch.rand(len(index), 1, generator=g) >= self.params.condition_dropout
+        dropout, widths = self.params.condition_dropout, torch.tensor(self.points.conditions.widths)
+        told = torch.rand(len(index), 1, generator=g) >= dropout
+        if dropout and len(widths) > 1:
+            told = told & (torch.rand(len(index), len(widths), generator=g) < 0.5).repeat_interleave(widths, dim=1)
         return self.points.known(index) * told
 
 

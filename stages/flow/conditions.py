@@ -53,9 +53,14 @@ class Conditions:
         return tuple(fact.name for fact in self.facts)
 
     @property
+    def widths(self) -> tuple[int, ...]:
+        """Numbers that tell each of them."""
+        return tuple(fact.width for fact in self.facts)
+
+    @property
     def width(self) -> int:
         """Numbers that tell all of them."""
-        return sum(fact.width for fact in self.facts)
+        return sum(self.widths)
 
     def encode(self, values: Mapping[str, np.ndarray]) -> Float[Tensor, "n width"]:
         """Facts about networks as numbers; those left out are unknown: zeros.

@@ -139,7 +139,8 @@ class FitParams(Params):
     condition: tuple[Literal["initialisation", "validation_score", "validation_loss", "dataset"], ...] = ()
     """Facts about each member that the flow is told, for `sample.condition`."""
     condition_dropout: float = Field(default=0.1, ge=0, le=1)
-    """How often it isn't told, so that it also learns to go without, and guidance has something to move away from."""
+    """How often it isn't told, so that it also learns to go without, and guidance has something to move away from. Of
+    several facts it is told any choice otherwise, so that networks can be asked for by some; 0: always all."""
     source: Source = Source()
     path_noise: NonNegativeFloat = 0.0
     """Standard deviation of the noise added along the path."""

@@ -362,3 +362,23 @@ def test_a_fit_may_mind_outputs(packed: Ref, tmp_path: Path):
 def test_outputs_need_data(tmp_path: Path):
     with pytest.raises(UsageError, match=r"fit\.outputs needs .* one data set"):
         fitted(packed_from(blob(), tmp_path / "packed", None), tmp_path / "fit", outputs=0.5, **TOKENS)
+
+
+@pytest.mark.parametrize(("dropout", "choices"), [(0.2, {(0, 0), (0, 1), (1, 0), (1, 1)}), (0.0, {(1, 1)})])
+def test_of_several_facts_the_flow_learns_to_go_by_any(tmp_path: Path, dropout: float, choices: set[tuple[int, int]]):
+    facts = ["initialisation", "validation_score"]
+    asked = {"condition": facts, "condition_dropout": dropout, "batch": 400, "space": {"kind": "raw"}}
+    told = Batches(points(conditioned(tmp_path), **asked), params(**asked), 1.0).draw(0).condition
+    assert told is not None
+    known = [(int(row[:2].sum()), int(row[3])) for row in told]  # one name of two; a number's flag
+    counts = {choice: known.count(choice) / 400 for choice in choices}
+    assert sum(counts.values()) == pytest.approx(1)
+    assert min(counts.values()) > 0.15
+
+
+def test_networks_can_be_asked_for_by_one_fact_of_two(tmp_path: Path):
+    packed = conditioned(tmp_path / "packed")
+    asked = {"condition": ["initialisation", "validation_score"], "space": {"kind": "raw"}}
+    flow = fitted(packed, tmp_path / "fit", steps=1500, **asked)
+    rows = sampled(packed, flow, tmp_path / "sample", 200, condition={"initialisation": "normal"})
+    assert float(rows.mean()) == pytest.approx(-3, abs=0.7)
