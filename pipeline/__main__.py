@@ -3,6 +3,7 @@
 import atexit
 import os
 import sys
+import warnings
 from typing import NoReturn
 
 
@@ -23,6 +24,7 @@ def run() -> int:
     try:
         from pipeline.cli import app
 
+        warnings.showwarning = _one_line
         app()
     except SystemExit as end:  # how the command line returns
         return end.code if isinstance(end.code, int) else 0
@@ -32,6 +34,12 @@ def run() -> int:
     except Exception as error:  # noqa: BLE001 - the outermost frame: whatever it is, say it in one line
         _say(f"unexpected {type(error).__name__}: {error} (run again with --debug for the traceback)", error)
     return 1
+
+
+def _one_line(message: Warning | str, *details: object) -> None:
+    """A warning as people read it, without the place in our sources."""
+    del details
+    sys.stderr.write(f"dwf: {message}\n")
 
 
 def _say(text: str, error: BaseException) -> None:

@@ -19,9 +19,12 @@ from stages.errors import DwfError, Interrupted, UsageError
 from stages.store.artifact import FOLDERS, artifact_path, read_latest
 
 app = typer.Typer(
-    name="dwf", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    name="dwf",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
     help="Generate complete neural networks by flow matching over trained weights.",
-)  # fmt: skip
+)
 
 File = Annotated[Path, typer.Argument(metavar="CONFIG", help="Configuration, e.g. conf/iris_mlp.yaml.")]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override, e.g. fit.steps=500.")]
@@ -41,9 +44,14 @@ def _load(config: Path, overrides: list[str] | None, store: Path | None, data: P
 
 
 @app.command()
-def run(config: File, overrides: Set = None, store: Store = None, data_root: Data = None,
-        direct: Annotated[bool, typer.Option("--direct", help="Without Prefect.")] = False,
-        debug: Debug = False) -> None:  # fmt: skip
+def run(
+    config: File,
+    overrides: Set = None,
+    store: Store = None,
+    data_root: Data = None,
+    direct: Annotated[bool, typer.Option("--direct", help="Without Prefect.")] = False,
+    debug: Debug = False,
+) -> None:
     """Run the whole dag; stages whose artifacts are there are reused."""
     _main(debug)
     experiment = _load(config, overrides, store, data_root)
@@ -57,23 +65,28 @@ def run(config: File, overrides: Set = None, store: Store = None, data_root: Dat
         elif direct:
             _run_here(Runner(experiment, lines.watch), lines)
         else:
-            from pipeline.launch import run_with_prefect
+            from pipeline.prefect.launch import run_with_prefect
 
             console.print("Prefect starts, which takes some seconds; --direct does without it")
             run_with_prefect(config, overrides or [], store, data_root, experiment, lines)
     console.print()
-    show_results(console, planned[-1].path)
+    show_results(console, planned[-2].path, planned[-1].path)
 
 
-def _run_here(runner: Runner, lines: StageLines, last: str = "evaluate") -> None:
+def _run_here(runner: Runner, lines: StageLines, last: str = "report") -> None:
     run_directly(runner, lines.done, last)
 
 
 @app.command()
-def stage(name: Annotated[str, typer.Argument(metavar="STAGE", help=" | ".join(STAGES))], config: File,
-          overrides: Set = None, store: Store = None, data_root: Data = None,
-          only: Annotated[bool, typer.Option("--only", help="Fail if an earlier stage is missing.")] = False,
-          debug: Debug = False) -> None:  # fmt: skip
+def stage(
+    name: Annotated[str, typer.Argument(metavar="STAGE", help=" | ".join(STAGES))],
+    config: File,
+    overrides: Set = None,
+    store: Store = None,
+    data_root: Data = None,
+    only: Annotated[bool, typer.Option("--only", help="Fail if an earlier stage is missing.")] = False,
+    debug: Debug = False,
+) -> None:
     """Run one stage, and the missing ones before it, without a server."""
     _main(debug)
     _known(name)
@@ -87,16 +100,31 @@ def stage(name: Annotated[str, typer.Argument(metavar="STAGE", help=" | ".join(S
 
 
 @app.command()
-def sweep(words: Annotated[list[str], typer.Argument(metavar="CONFIG [KEY=V1,V2...]", help="A configuration or a sweep, e.g. conf/sweeps/mnist_width.yaml, and further axes.")],
-          grid: Annotated[list[str] | None, typer.Option("--grid", metavar="KEY=V1,V2", help="An axis; more may follow it, or further --grid.")] = None,
-          overrides: Set = None, store: Store = None, data_root: Data = None,
-          jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="Stage results made at a time; one per thread by default.")] = None,
-          direct: Annotated[bool, typer.Option("--direct", help="Nothing else: a sweep never needs Prefect.")] = False,
-          debug: Debug = False) -> None:  # fmt: skip
+def sweep(
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="CONFIG [KEY=V1,V2...]",
+            help="A configuration or a sweep, e.g. conf/sweeps/mnist_width.yaml, and further axes.",
+        ),
+    ],
+    grid: Annotated[
+        list[str] | None,
+        typer.Option("--grid", metavar="KEY=V1,V2", help="An axis; more may follow it, or further --grid."),
+    ] = None,
+    overrides: Set = None,
+    store: Store = None,
+    data_root: Data = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", min=1, help="Stage results made at a time; one per thread by default.")
+    ] = None,
+    direct: Annotated[bool, typer.Option("--direct", help="Nothing else: a sweep never needs Prefect.")] = False,
+    debug: Debug = False,
+) -> None:
     """Run the dag for every combination of values, sharing what can be shared; ends with one table and one page."""
     _main(debug)
     del direct
-    from pipeline.sweep_command import sweep as run_sweep
+    from pipeline.sweep.command import sweep as run_sweep
 
     axes = [word for word in words if "=" in word]
     files = [Path(word) for word in words if "=" not in word]
@@ -136,8 +164,11 @@ def verify(
 
 
 @app.command()
-def export(what: Annotated[str, typer.Argument(help="A sampled artifact, or `sample` for the latest.")],
-           folder: Annotated[Path, typer.Argument(help="Where the .safetensors files go.")], store: Store = None) -> None:  # fmt: skip
+def export(
+    what: Annotated[str, typer.Argument(help="A sampled artifact, or `sample` for the latest.")],
+    folder: Annotated[Path, typer.Argument(help="Where the .safetensors files go.")],
+    store: Store = None,
+) -> None:
     """Write each generated network as a .safetensors file that plain torch loads."""
     from stages.artifacts.export import export_networks
 
@@ -146,9 +177,17 @@ def export(what: Annotated[str, typer.Argument(help="A sampled artifact, or `sam
 
 
 @app.command()
-def symmetry(networks: Annotated[list[str], typer.Argument(metavar="NETWORK...", help="Configurations, or models such as timm:vit_tiny_patch16_224, torchvision:resnet50, package.module:factory.")],
-             shape: Annotated[str, typer.Option("--input", help="Shape of a model's input, without the batch.")] = "3,224,224",
-             groups: Annotated[bool, typer.Option("--groups", help="List every group.")] = False) -> None:  # fmt: skip
+def symmetry(
+    networks: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NETWORK...",
+            help="Configurations, or models such as timm:vit_tiny_patch16_224, torchvision:resnet50, package.module:factory.",
+        ),
+    ],
+    shape: Annotated[str, typer.Option("--input", help="Shape of a model's input, without the batch.")] = "3,224,224",
+    groups: Annotated[bool, typer.Option("--groups", help="List every group.")] = False,
+) -> None:
     """Derive and prove the permutation symmetry of networks: what can be relabelled, and what was left alone."""
     from pipeline.symmetries import symmetry_table
 
@@ -166,7 +205,7 @@ def schema() -> None:
 @app.command()
 def up(store: Store = None, port: Annotated[int, typer.Option(help="Port of the local server.")] = 4200) -> None:
     """Start (or find) a local Prefect server and serve the deployment dwf/full until interrupted."""
-    from pipeline.launch import up as serve
+    from pipeline.prefect.launch import up as serve
 
     with _interruptible():
         serve(_root(store) / ".prefect", port, typer.echo)

@@ -10,6 +10,7 @@ from typing import Annotated, Any, get_args, get_origin
 import yaml
 from pydantic import BaseModel, Field, PositiveInt, ValidationError, model_validator
 
+from pipeline.renamed_keys import current_key, with_current_keys
 from stages.errors import UsageError
 from stages.params.base import Params
 from stages.params.canonicalize import CanonicalizeParams
@@ -49,14 +50,14 @@ class Experiment(Params):
         told = "dataset" in self.fit.condition and self.sample.condition.get("dataset") in names
         if len(names) > 1 and not told:
             raise ValueError(
-                f"zoo.others: of {' and '.join(names)}, say which generated networks are for: fit.condition: [dataset] and "
+                f"zoo.other_datasets: of {' and '.join(names)}, say which generated networks are for: fit.condition: [dataset] and "
                 f"sample.condition: {{dataset: {names[0]}}}"
             )
         return self
 
     def params(self, stage: str) -> Params:
-        """The parameters of one stage."""
-        return getattr(self, stage)
+        """The parameters of one stage; the report has none."""
+        return Params() if stage == "report" else getattr(self, stage)
 
 
 def load(file: Path, overrides: Iterable[str] = (), store: Path | None = None, data: Path | None = None) -> Experiment:
@@ -65,6 +66,7 @@ def load(file: Path, overrides: Iterable[str] = (), store: Path | None = None, d
     Raises UsageError with one line for each thing that is wrong: file, key, value, what is allowed, nearest name.
     """
     path, values = read(file)
+    values = with_current_keys(values)
     for text in overrides:
         _override(values, text)
     if (root := data or os.environ.get("DWF_DATA_ROOT")) is not None:
@@ -122,7 +124,7 @@ def _override(values: dict[str, Any], text: str) -> None:
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise UsageError(f"--set {text!r}: expected key.path=value, e.g. fit.steps=500")
-    *sections, last = key.strip().split(".")
+    *sections, last = current_key(key.strip()).split(".")
     for section in sections:
         inner = values.setdefault(section, {})
         if not isinstance(inner, dict):

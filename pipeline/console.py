@@ -11,8 +11,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from pipeline.runner import Planned
-from stages.audit.sentences import highlights
-from stages.audit.words import table_rows
+from stages.reporting.sentences import highlights
+from stages.scores import table_rows
 from stages.store.artifact import read_manifest
 from stages.store.refs import Ref
 
@@ -26,9 +26,14 @@ class StageLines:
     def __init__(self, console: Console) -> None:
         self.console = console
         self.progress = Progress(
-            TextColumn("{task.description:<12}"), BarColumn(24), TextColumn("{task.percentage:>3.0f} %"),
-            TimeElapsedColumn(), TextColumn("{task.fields[note]}"), console=console, disable=not console.is_terminal,
-        )  # fmt: skip
+            TextColumn("{task.description:<12}"),
+            BarColumn(24),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=console,
+            disable=not console.is_terminal,
+        )
         self.tasks: dict[str, TaskID] = {}
         self.told = time.monotonic()
 
@@ -90,9 +95,9 @@ def results_table(figures: dict[str, Any]) -> Table:
     return table
 
 
-def show_results(console: Console, report: Path) -> None:
+def show_results(console: Console, evaluated: Path, report: Path) -> None:
     """The table, the verdict, what there is to say beyond it, and where the report is."""
-    figures = json.loads((report / "figures.json").read_text())
+    figures = json.loads((evaluated / "figures.json").read_text())
     console.print(results_table(figures))
     console.print("\n".join(["", figures["verdict"]["text"], *highlights(figures)]), highlight=False, markup=False)
     console.print(f"Report: {report / 'report.html'}", soft_wrap=True)

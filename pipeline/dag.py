@@ -1,10 +1,10 @@
-"""The dag: six stages and who needs whom. Whoever passes `call` decides what calling a stage means."""
+"""The dag: six stages, the report of what they found, and who needs whom. Whoever passes `call` decides what calling a stage means."""
 
 from typing import Protocol, TypeVar
 
 T = TypeVar("T")
 
-STAGES = ("zoo", "canonicalize", "pack", "fit", "sample", "evaluate")
+STAGES = ("zoo", "canonicalize", "pack", "fit", "sample", "evaluate", "report")
 
 
 class Call(Protocol[T]):
@@ -22,4 +22,5 @@ def dag(call: Call[T]) -> T:
     packed = call("pack", zoo=zoo, canonical=canonical)
     fitted = call("fit", packed=packed)
     sampled = call("sample", packed=packed, fitted=fitted)
-    return call("evaluate", zoo=zoo, canonical=canonical, packed=packed, fitted=fitted, sampled=sampled)
+    evaluated = call("evaluate", zoo=zoo, canonical=canonical, packed=packed, fitted=fitted, sampled=sampled)
+    return call("report", evaluated=evaluated)

@@ -151,13 +151,26 @@ class Runner:
             work.mkdir(parents=True, exist_ok=True)
             summary = function(*upstream.values(), params, self.context(stage, work, self.experiment.threads))
             final = artifact_path(self.root, stage, key)
-            manifest = publish(work, final, {
-                "format_version": FORMAT_VERSION, "stage": stage, "key": key, "experiment": self.experiment.name,
-                "params": params.fingerprint(), "upstream": {name: up.key for name, up in upstream.items()},
-                "code": sources(stage, params.modules()), "versions": versions(), "created": now(),
-                "seconds": round(time.monotonic() - started, 3), "device": _device_name(self.experiment.device),
-                "threads": self.experiment.threads, "peak_memory_mb": _peak_memory_mb(), "summary": summary,
-            })  # fmt: skip
+            manifest = publish(
+                work,
+                final,
+                {
+                    "format_version": FORMAT_VERSION,
+                    "stage": stage,
+                    "key": key,
+                    "experiment": self.experiment.name,
+                    "params": params.fingerprint(),
+                    "upstream": {name: up.key for name, up in upstream.items()},
+                    "code": sources(stage, params.modules()),
+                    "versions": versions(),
+                    "created": now(),
+                    "seconds": round(time.monotonic() - started, 3),
+                    "device": _device_name(self.experiment.device),
+                    "threads": self.experiment.threads,
+                    "peak_memory_mb": _peak_memory_mb(),
+                    "summary": summary,
+                },
+            )
             note_latest(self.root, stage, self.experiment.name, key)
         return Ref(stage=stage, key=key, path=final, digest=manifest.digest)
 
@@ -217,7 +230,7 @@ class Runner:
         return Context(work, self.experiment.data_root, device, threads, progress)
 
 
-def run_directly(runner: Runner, done: Callable[[str, Ref, bool], None], last: str = "evaluate") -> Ref:
+def run_directly(runner: Runner, done: Callable[[str, Ref, bool], None], last: str = "report") -> Ref:
     """The dag in this process, without Prefect, up to the stage `last`; `done(stage, ref, reused)` hears of each."""
     refs: dict[str, Ref] = {}
 

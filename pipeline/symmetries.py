@@ -8,7 +8,7 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from pipeline.config import load
-from stages.checks.coverage import Coverage, cover
+from stages.canonical.coverage import Coverage, cover
 from stages.errors import UsageError
 from stages.params.model import Model
 from stages.params.network import Network
@@ -54,9 +54,16 @@ def _row(name: str, found: Coverage) -> tuple[str, ...]:
     streams = sum(group.stream for group in symmetry.groups.values())
     half = "always changes it" if not found.idle else "no change: " + ", ".join(found.idle)
     return (
-        name, f"{found.parameters:,}", str(len(symmetry.groups)), str(nested), str(streams), f"{100 * found.touched:.1f} %",
-        f"{symmetry.log10_size:.0f}", f"{found.seconds:.1f}", half,
-    )  # fmt: skip
+        name,
+        f"{found.parameters:,}",
+        str(len(symmetry.groups)),
+        str(nested),
+        str(streams),
+        f"{100 * found.touched:.1f} %",
+        f"{symmetry.log10_size:.0f}",
+        f"{found.seconds:.1f}",
+        half,
+    )
 
 
 def _groups(name: str, symmetry: Symmetry) -> Table:

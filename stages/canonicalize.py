@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stages.artifacts.alignment import ALIGNMENT, Alignment, aligner_json, read_alignment
 from stages.artifacts.members import network_of, open_zoo
-from stages.checks.barrier import barriers
-from stages.checks.preservation import Spread, culprit, output_gaps
+from stages.canonical.alignment import ALIGNMENT, Alignment, aligner_json, read_alignment
+from stages.canonical.barrier import barriers
+from stages.canonical.preservation import Spread, culprit, output_gaps
 from stages.context import Context, torch_threads
 from stages.datasets import Train, Validation, load_fitting
 from stages.errors import FunctionChanged
@@ -23,8 +23,8 @@ from stages.params.canonicalize import CanonicalizeParams
 from stages.params.dataset import dataset_from
 from stages.seeds import generator
 from stages.store.arrays import Named, is_complete, write_arrays
+from stages.store.chunks import spans
 from stages.store.layout import Layout
-from stages.store.plan import spans
 from stages.store.refs import Ref
 from stages.store.weights import Shards
 from stages.symmetry.align import Aligner
@@ -72,15 +72,15 @@ class _Aligner:
 
     @cached_property
     def aligner(self) -> Aligner:
-        return Aligner(self.symmetry, self.params.method, self.params.streams, self.params.max_sweeps)
+        return Aligner(self.symmetry, self.params.method, self.params.residual_streams, self.params.max_sweeps)
 
     @cached_property
     def probe(self) -> Tensor:
         description = self.members.attrs["dataset"]
         if description is None:
-            return example_input(network_of(self.members), self.params.probe)
+            return example_input(network_of(self.members), self.params.probe_examples)
         train, _ = load_fitting(dataset_from(description), self.ctx.data_root)
-        return train.inputs[: self.params.probe]
+        return train.inputs[: self.params.probe_examples]
 
     @cached_property
     def training(self) -> Tensor:
@@ -103,11 +103,11 @@ class _Aligner:
     def _passes(self) -> int:
         if self.params.method == "none":
             return 1
-        return {"first": 1, "medoid": 2, "mean": 1 + self.params.rounds}[self.params.reference]
+        return {"first": 1, "medoid": 2, "mean": 1 + self.params.mean_rounds}[self.params.reference]
 
     def _balanced(self, row: Tensor) -> Tensor:
         """The reference, with the scales that the members are brought to."""
-        if not self.params.scale:
+        if not self.params.balance_norms:
             return row
         weights = self.layout.unflatten(row)
         return self.layout.flatten(self.symmetry.rescale(balance(self.symmetry, weights), weights))
@@ -134,7 +134,7 @@ class _Aligner:
         permutations, scales = [], []
         for i, row in enumerate(self.members.rows(start, stop), start):
             weights = self.layout.unflatten(row)
-            if self.params.scale:
+            if self.params.balance_norms:
                 scales.append(balance(self.symmetry, weights))
                 weights = self.symmetry.rescale(scales[-1], weights)
             draw = generator(self.params.seed, "rebasin", i)
@@ -181,10 +181,14 @@ class _Aligner:
         shutil.rmtree(self.ctx.out / "passes")
         gain = 1 - torch.cat(after).mean() / torch.cat(before).mean().clamp_min(1e-12)
         return {
-            "groups": len(self.symmetry.groups), "log10_relabellings": round(self.symmetry.log10_size, 1),
-            "largest_output_gap": float(torch.cat(gaps).max()), "distance_gain": float(gain),
-            "pairwise_distance": spread.distance, **self._barriers(found, reference), **self._left_alone(),
-        }  # fmt: skip
+            "groups": len(self.symmetry.groups),
+            "log10_relabellings": round(self.symmetry.log10_size, 1),
+            "largest_output_gap": float(torch.cat(gaps).max()),
+            "distance_gain": float(gain),
+            "pairwise_distance": spread.distance,
+            **self._barriers(found, reference),
+            **self._left_alone(),
+        }
 
     def _left_alone(self) -> dict[str, list[str]]:
         """What no permutation was found for, said wherever the stage's summary is shown."""
@@ -192,15 +196,16 @@ class _Aligner:
 
     def _barriers(self, found: Alignment, reference: Tensor) -> dict[str, float]:
         """The loss barrier to the reference of a few training members, as trained and aligned."""
-        description, few = self.members.attrs["dataset"], self.training[1 : 1 + self.params.barrier].tolist()
+        description, few = self.members.attrs["dataset"], self.training[1 : 1 + self.params.barrier_members].tolist()
         if description is None or not few:
             return {}
         train, validation = load_fitting(dataset_from(description), self.ctx.data_root)
         train = Train(train.inputs[:PROBED], train.targets[:PROBED])
         validation = Validation(validation.inputs[:PROBED], validation.targets[:PROBED])
         original = torch.cat([self.members.rows(i, i + 1) for i in few])
-        aligned = torch.cat([found.canonical(self.symmetry, self.layout, row[None], i)
-                             for i, row in zip(few, original, strict=True)])  # fmt: skip
+        aligned = torch.cat(
+            [found.canonical(self.symmetry, self.layout, row[None], i) for i, row in zip(few, original, strict=True)]
+        )
         before, after = (
             barriers(self.module, self.layout, rows, reference, train, validation) for rows in (original, aligned)
         )
@@ -212,7 +217,7 @@ class _Aligner:
         Raises FunctionChanged beyond round-off.
         """
         gaps = output_gaps(self.module, self.layout, original, moved, self.probe)
-        allowed = ROUNDED if self.params.scale else EXACT
+        allowed = ROUNDED if self.params.balance_norms else EXACT
         if (bad := (gaps > allowed).nonzero().flatten()).numel():
             i = int(bad[0])
             element = found.element(start + i)

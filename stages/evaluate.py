@@ -11,28 +11,27 @@ import numpy as np
 import torch
 
 from stages.artifacts.members import dataset_of, is_train, open_weights, open_zoo
-from stages.audit import pictures
-from stages.audit.figures import measure, per_network
-from stages.audit.frontier import frontier, gain_over_baselines
-from stages.audit.report import write_report
-from stages.audit.verdict import verdict
-from stages.audit.words import score_of
 from stages.context import Context, torch_threads
 from stages.datasets import Test, Train, load_fitting, load_test
-from stages.exam.canonical import canonicalization
-from stages.exam.comparable import comparable
-from stages.exam.material import Material
-from stages.exam.recorded import about, curves, gains, networks_per_minute
-from stages.exam.sets import Set, sets, subject
-from stages.flow.codes import effective_rank
+from stages.evaluation import pictures
+from stages.evaluation.canonicalization import canonicalization
+from stages.evaluation.comparable import comparable
+from stages.evaluation.finetune.trials import trials
+from stages.evaluation.frontier import frontier, gain_over_baselines
+from stages.evaluation.inputs import Material
+from stages.evaluation.metrics import measure, per_network
+from stages.evaluation.recorded import curves, gains, networks_per_minute
+from stages.evaluation.sets import Set, sets, subject
+from stages.evaluation.verdict import verdict
+from stages.flow.spaces.codes import effective_rank
+from stages.members.task import score_name
 from stages.params.dataset import Dataset
 from stages.params.evaluate import EvaluateParams
+from stages.scores import score_of
 from stages.store.arrays import Named, write_arrays
 from stages.store.files import write_json
 from stages.store.refs import Ref
 from stages.store.weights import Weights
-from stages.training.task import score_name
-from stages.trials.together import trials
 
 SCHEMA = 4
 POINTS = 200
@@ -40,26 +39,29 @@ POINTS = 200
 Measured = dict[str, dict[str, Any]]
 
 
-def evaluate(zoo: Ref, canonical: Ref, packed: Ref, fitted: Ref, sampled: Ref, params: EvaluateParams,
-             ctx: Context) -> dict[str, Any]:  # fmt: skip
+def evaluate(
+    zoo: Ref, canonical: Ref, packed: Ref, fitted: Ref, sampled: Ref, params: EvaluateParams, ctx: Context
+) -> dict[str, Any]:
     """Measure members, held-out members, generated networks and baselines alike, on the test data.
 
     Each set is a unit that survives a kill. Of a zoo without data only weights are compared; of a zoo of several data sets
-    the members that were trained on the generated networks' own. Writes figures.json, figures.zarr and report.html.
+    the members that were trained on the generated networks' own. Writes figures.json and figures.zarr.
     Raises DataMissing, UsageError if the sampled networks' condition doesn't say which data set is theirs.
     """
-    refs = {"zoo": zoo, "canonicalize": canonical, "pack": packed, "fit": fitted, "sample": sampled}
     with torch_threads(ctx.threads):
         material = _material(open_weights(packed), open_weights(sampled), canonical.path, params, ctx)
         worth = _unit(ctx, "canonicalization", lambda: canonicalization(open_zoo(zoo), material))
         practice = trials(zoo, material, partial(_data, ctx))
         measured = dict(_measured(material))
-        figures = _figures(material, measured) | {"canonicalization": worth, **curves(fitted.path),
-                                                  "alignment": gains(canonical.path), **practice}  # fmt: skip
+        figures = _figures(material, measured) | {
+            "canonicalization": worth,
+            **curves(fitted.path),
+            "alignment": gains(canonical.path),
+            **practice,
+        }
     speed = networks_per_minute(sampled.path, len(material.sampled))
     write_json(ctx.out / "figures.json", figures)
     write_arrays(ctx.out / "figures.zarr", "figures", _arrays(measured), {"tau": material.yardstick.tau})
-    write_report(ctx.out / "report.html", figures | speed, about(refs, params, ctx))
     shutil.rmtree(ctx.out / "sets")
     told = {"verdict": figures["verdict"]["text"], **speed}
     return told | ({figures["score"]: figures["sets"]["generated"]["score"]["mean"]} if figures["score"] else {})
@@ -125,10 +127,17 @@ def _figures(material: Material, measured: Measured) -> dict[str, Any]:
         "verdict": verdict(found, score_of({"score": score})),
         "sets": found,
         **plane,
-        "spectrum": {"variance": variance.tolist(), "effective_rank": effective_rank(variance), "networks": len(y.members)},
-        **pictures.pictures(packed.layout.unflatten(y.members), packed.layout.unflatten(material.generated),
-                            tuple(test.inputs.shape[1:]) if test else ()),
-    }  # fmt: skip
+        "spectrum": {
+            "variance": variance.tolist(),
+            "effective_rank": effective_rank(variance),
+            "networks": len(y.members),
+        },
+        **pictures.pictures(
+            packed.layout.unflatten(y.members),
+            packed.layout.unflatten(material.generated),
+            tuple(test.inputs.shape[1:]) if test else (),
+        ),
+    }
 
 
 def _zoo(packed: Weights) -> dict[str, int]:

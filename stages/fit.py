@@ -19,14 +19,14 @@ from stages.artifacts.members import open_weights
 from stages.artifacts.spaces import save_space
 from stages.context import Context, torch_threads
 from stages.errors import Diverged
-from stages.fitting.batches import Batch, Batches, ahead
-from stages.fitting.compute import check_memory, free_memory, precision, threads
-from stages.fitting.optimizer import cosine, optimizers
-from stages.fitting.outputs import OutputError, output_error_of
-from stages.fitting.points import Points, points_of
-from stages.fitting.state import COLUMNS, State, moving_average, write_table
-from stages.fitting.watch import LOOK, Watch, watch_of
 from stages.flow.ode import integrate
+from stages.flow_training.batches import Batch, Batches, ahead
+from stages.flow_training.checkpoint import COLUMNS, State, moving_average, write_table
+from stages.flow_training.compute import check_memory, free_memory, precision, threads
+from stages.flow_training.data import Points, points_of
+from stages.flow_training.monitor import LOOK, Watch, watch_of
+from stages.flow_training.optimizer import cosine, optimizers
+from stages.flow_training.output_loss import OutputError, output_error_of
 from stages.params.fit import FitParams
 from stages.seeds import generator, seed_of
 from stages.store.refs import Ref
@@ -53,13 +53,13 @@ def fit(packed: Ref, params: FitParams, ctx: Context) -> dict[str, Any]:
     ):
         trainer = _Trainer(points, params, ctx)
         state = trainer.train()
-    state_dict = state.best if params.pick == "heldout" else state.weights()
+    state_dict = state.best if params.checkpoint == "heldout" else state.weights()
     source = params.source.law, trainer.source_std, params.coupling
     fitted = Fitted(state.model, points.dim, *source, points.space, points.conditions)
     save_fitted(ctx.out, state_dict, fitted, params.velocity.model_dump())
     trainer.write(state)
     (ctx.out / CHECKPOINT).unlink()
-    return state.summary() | {"dim": points.dim, "picked": params.pick}
+    return state.summary() | {"dim": points.dim, "picked": params.checkpoint}
 
 
 @dataclass(frozen=True)
@@ -89,11 +89,11 @@ class _Trainer:
 
     @cached_property
     def output_error(self) -> OutputError | None:
-        return output_error_of(self.points, self.ctx) if self.params.outputs else None
+        return output_error_of(self.points, self.ctx) if self.params.output_loss_weight else None
 
     @cached_property
     def watch(self) -> Watch | None:
-        return watch_of(self.points, self.ctx) if self.params.watch else None
+        return watch_of(self.points, self.ctx) if self.params.eval_samples else None
 
     def train(self) -> State:
         """From the start or the last checkpoint to the last step, or until the held-out loss has stopped falling."""
@@ -101,7 +101,7 @@ class _Trainer:
         if (self.ctx.out / CHECKPOINT).exists():
             state.load(self.ctx.out / CHECKPOINT, self.ctx.device)
         with _events(self.ctx.out / "events", state.step) as log:
-            while state.step < p.steps and not state.stalled(p.patience):
+            while state.step < p.steps and not state.stalled(p.patience_checks):
                 torch.manual_seed(seed_of(p.seed, "fit", state.step))  # dropout
                 loss = self._block(state)
                 self._check(state, loss, log)
@@ -121,13 +121,13 @@ class _Trainer:
         described = self.params.velocity.model_dump()
         model = velocity_network(described, points.dim, self.source_std, points.space, points.conditions)
         model = model.to(self.ctx.device)
-        average = AveragedModel(model, multi_avg_fn=moving_average(self.params.ema))
+        average = AveragedModel(model, multi_avg_fn=moving_average(self.params.ema_decay))
         return State(model, average, optimizers(model, self.params.optimizer))
 
     def _block(self, state: State) -> float:
         """Train up to the next check. Returns the mean loss."""
         state.model.train()
-        start, stop = state.step, min(state.step + self.params.check_every, self.params.steps)
+        start, stop = state.step, min(state.step + self.params.check_every_steps, self.params.steps)
         total, told = torch.zeros((), device=self.ctx.device), time.monotonic()
         for batch in self._drawn(start, stop):
             state.model.zero_grad(set_to_none=True)
@@ -163,9 +163,9 @@ class _Trainer:
         if all(heldout < row[2] for row in state.curves):
             state.best = state.weights()
         state.curves.append([state.step, loss, heldout, self._dispersion(network)])
-        looks = [LOOKS * step // p.steps for step in (state.step - p.check_every, state.step)]
+        looks = [LOOKS * step // p.steps for step in (state.step - p.check_every_steps, state.step)]
         if self.watch and looks[0] < looks[1]:
-            samples = self._samples(network, p.watch, "watch")
+            samples = self._samples(network, p.eval_samples, "watch")
             state.watched.append([state.step, *self.watch.look(samples)])
         for columns, rows in ((COLUMNS, state.curves), (LOOK, state.watched)):
             if rows and rows[-1][0] == state.step:
@@ -193,7 +193,7 @@ class _Trainer:
             if step is None or self.output_error is None:
                 return loss
             g = generator(self.params.seed, "outputs", step)
-            return loss + self.params.outputs * self.output_error(path, velocity, g)
+            return loss + self.params.output_loss_weight * self.output_error(path, velocity, g)
 
 
 def _note(state: State, params: FitParams) -> str:

@@ -4,11 +4,11 @@ from typing import Any
 
 import torch
 
-from stages.artifacts.alignment import ALIGNMENT, read_alignment, read_reference, read_symmetry
 from stages.artifacts.members import WEIGHTS, network_of, open_zoo
 from stages.artifacts.reduction import FACTS, reduced
+from stages.canonical.alignment import ALIGNMENT, read_alignment, read_reference, read_symmetry
 from stages.context import Context, torch_threads
-from stages.flow.codes import effective_rank
+from stages.flow.spaces.codes import effective_rank
 from stages.params.pack import PackParams
 from stages.store.arrays import Named
 from stages.store.refs import Ref
@@ -44,5 +44,9 @@ def pack(zoo: Ref, canonical: Ref, params: PackParams, ctx: Context) -> dict[str
         extra["buffers"] = Named(("buffer",), buffers.numpy())
     writer.finish(facts, extra)
     rank = effective_rank(values)
-    return {"networks": len(members), "parameters": drawn.parameters, "effective_rank": rank,
-            "flatness": float(values[0] / values.median())}  # fmt: skip
+    return {
+        "networks": len(members),
+        "parameters": drawn.parameters,
+        "effective_rank": rank,
+        "flatness": float(values[0] / values.median()),
+    }

@@ -5,8 +5,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-def spearman(predictions: Float[Tensor, "networks examples"], targets: Float[Tensor, " examples"]
-             ) -> Float[Tensor, " networks"]:  # fmt: skip
+def spearman(
+    predictions: Float[Tensor, "networks examples"], targets: Float[Tensor, " examples"]
+) -> Float[Tensor, " networks"]:
     """Spearman's rank correlation of every network, ties by their mean rank; 0 where all predictions are equal."""
     a, b = ranks(predictions), ranks(targets[None])
     a, b = a - a.mean(1, keepdim=True), b - b.mean(1, keepdim=True)

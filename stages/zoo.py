@@ -12,26 +12,26 @@ from stages.artifacts.members import described
 from stages.context import Context, torch_threads
 from stages.datasets import Train, Validation, load_fitting
 from stages.errors import Diverged
-from stages.members import imported
 from stages.members.alike import check_alike
-from stages.members.fitness import check_shapes, fitness
-from stages.members.shard import Shard, cut
+from stages.members.loop import train_members
+from stages.members.scoring import check_shapes, fitness
+from stages.members.shards import Shard, cut
+from stages.members.sources import checkpoints as imported
+from stages.members.task import score_name
 from stages.nets.registry import build
 from stages.params.imported import ImportedZoo
 from stages.params.zoo import ZooParams
+from stages.progress import share_of
 from stages.store.arrays import is_complete
 from stages.store.layout import Layout
 from stages.store.weights import Weights, write_weights
-from stages.training.loop import train_members
-from stages.training.task import score_name
-from stages.training.teller import share_of
 
 
 def shards(params: ZooParams | ImportedZoo) -> list[Shard]:
     """The zoo's members, held-out ones last, cut into shards."""
     if isinstance(params, ImportedZoo):
         return imported.shards(params)
-    return cut(params.members + params.heldout, params.shard)
+    return cut(params.members + params.heldout, params.shard_size)
 
 
 def zoo(params: ZooParams | ImportedZoo, ctx: Context) -> dict[str, Any]:
@@ -117,22 +117,23 @@ def _in_order(parts: list[Part]) -> Part:
     return torch.cat([rows for rows, _ in parts])[torch.from_numpy(order)], facts
 
 
-def _train_with_fallbacks(module: nn.Module, params: ZooParams, members: np.ndarray, train: Train,
-                          ctx: Context) -> tuple[Tensor, np.ndarray]:  # fmt: skip
+def _train_with_fallbacks(
+    module: nn.Module, params: ZooParams, members: np.ndarray, train: Train, ctx: Context
+) -> tuple[Tensor, np.ndarray]:
     """Train all members; retrain those that diverged from the seed (seed, member, attempt + 1).
 
     Returns their rows and, per member, which fallback seed they came from (0: its own).
     """
     attempt = np.zeros(len(members), dtype=np.int64)
     rows = train_members(module, params, members, 0, train, ctx)
-    for again in range(1, params.retries + 1):
+    for again in range(1, params.max_retries + 1):
         bad = _diverged(rows)
         if len(bad):
             attempt[bad] = again
             rows[bad] = train_members(module, params, members[bad], again, train, ctx)
     if len(bad := _diverged(rows)):
         raise Diverged(
-            f"zoo: member-{members[bad[0]]:05d} left the finite numbers from its own seed and {params.retries} "
+            f"zoo: member-{members[bad[0]]:05d} left the finite numbers from its own seed and {params.max_retries} "
             "fallback seeds; lower zoo.recipe.lr"
         )
     return rows, attempt

@@ -11,7 +11,7 @@ import torch
 from hypothesis import HealthCheck, settings
 from smoke import Done, run_smoke
 
-from stages import evaluate
+from stages import report
 
 settings.register_profile(
     "dwf",
@@ -28,7 +28,7 @@ os.fsync = lambda descriptor: None  # no test cuts the power, and every store wo
 @pytest.fixture
 def quick_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """The page has its own tests; elsewhere its plots would be most of the time."""
-    monkeypatch.setattr(evaluate, "write_report", lambda path, figures, about: path.write_text("a page"))
+    monkeypatch.setattr(report, "write_report", lambda path, figures, about: path.write_text("a page"))
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from pipeline.config import load
-from pipeline.launch import run_with_prefect
+from pipeline.prefect.launch import run_with_prefect
 from pipeline.runner import Runner
 from stages.errors import Diverged
 from stages.store.refs import Ref

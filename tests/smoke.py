@@ -15,7 +15,7 @@ Dwf = Callable[..., tuple[int, str, str]]
 
 
 def run_smoke(
-    root: Path, *overrides: str, watch: Callable[[str, float, str], None] | None = None, last: str = "evaluate"
+    root: Path, *overrides: str, watch: Callable[[str, float, str], None] | None = None, last: str = "report"
 ) -> Done:
     """Run the dag below `root`."""
     done: Done = {}

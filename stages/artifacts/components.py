@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from stages.artifacts.members import is_train
-from stages.flow.codes import Codes, codes_along, principal_codes
+from stages.flow.spaces.codes import Codes, codes_along, principal_codes
 from stages.store.weights import Weights
 
 

@@ -11,9 +11,9 @@ from stages.artifacts.spaces import Space, read_space
 from stages.flow.conditions import Conditions
 from stages.flow.coupling import Coupling
 from stages.flow.source import Law
-from stages.flow.tokens import Tokens
-from stages.flow.velocity_mlp import VelocityMLP
-from stages.flow.velocity_tokens import VelocityTokens
+from stages.flow.spaces.tokens import Tokens
+from stages.flow.velocity.mlp import VelocityMLP
+from stages.flow.velocity.tokens import VelocityTokens
 from stages.store.checkpoints import load_tensors, save_tensors
 
 VELOCITY = "velocity.safetensors"
@@ -36,8 +36,9 @@ class Fitted:
     conditions: Conditions
 
 
-def velocity_network(description: Mapping[str, Any], dim: int, source_std: float, space: Space,
-                     conditions: Conditions) -> nn.Module:  # fmt: skip
+def velocity_network(
+    description: Mapping[str, Any], dim: int, source_std: float, space: Space, conditions: Conditions
+) -> nn.Module:
     """The velocity network that parameters describe, for points of this dimension and space, from this source."""
     options = {name: value for name, value in description.items() if name != "kind"}
     if description["kind"] == "mlp":
@@ -48,8 +49,14 @@ def velocity_network(description: Mapping[str, Any], dim: int, source_std: float
 
 def save_fitted(path: Path, weights: Mapping[str, Tensor], fitted: Fitted, description: Mapping[str, Any]) -> None:
     """Write the velocity network's weights and what describes the flow; the space is written by itself."""
-    facts = {"velocity": dict(description), "dim": fitted.dim, "source_law": fitted.source_law,
-             "source_std": fitted.source_std, "coupling": fitted.coupling, "conditions": fitted.conditions.to_json()}  # fmt: skip
+    facts = {
+        "velocity": dict(description),
+        "dim": fitted.dim,
+        "source_law": fitted.source_law,
+        "source_std": fitted.source_std,
+        "coupling": fitted.coupling,
+        "conditions": fitted.conditions.to_json(),
+    }
     save_tensors(path / VELOCITY, weights, facts)
 
 

@@ -8,15 +8,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stages.flow.codes import mean_and_covariance, mean_and_gram, principal_directions, spectrum
+from stages.flow.spaces.codes import mean_and_covariance, mean_and_gram, principal_directions, spectrum
 from stages.store.arrays import Named
+from stages.store.chunks import spans
 from stages.store.layout import Layout
-from stages.store.plan import spans
 from stages.store.weights import Weights, WeightsWriter
 
 FACTS = (
-    "seed", "split", "initialisation", "dataset", "train_score", "train_loss", "validation_score", "validation_loss",
-)  # fmt: skip
+    "seed",
+    "split",
+    "initialisation",
+    "dataset",
+    "train_score",
+    "train_loss",
+    "validation_score",
+    "validation_loss",
+)
 """What is stored about each packed member."""
 KEPT = ("network", "stage", "buffers", "symmetry")
 """Attributes of a packed store that hold of any part of it."""

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from stages.artifacts.components import components, encoded
 from stages.artifacts.members import is_train
-from stages.flow.codes import Codes
-from stages.flow.tokens import Tokens, TokenSet, tokens_of
+from stages.flow.spaces.codes import Codes
+from stages.flow.spaces.tokens import Tokens, TokenSet, tokens_of
 from stages.params.fit import NeuronTokens, Pca, Raw
 from stages.store.checkpoints import load_tensors, save_tensors
-from stages.store.plan import spans
+from stages.store.chunks import spans
 from stages.store.weights import Weights
 from stages.symmetry.table import Symmetry
 

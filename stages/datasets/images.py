@@ -30,15 +30,25 @@ IDX = "train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte,
 SOURCES = {
     "mnist": Source("MNIST", "MNIST/raw", IDX, (0.1307,), (0.3081,)),
     "fashion_mnist": Source("FashionMNIST", "FashionMNIST/raw", IDX, (0.2860,), (0.3530,)),
-    "cifar10": Source("CIFAR10", "cifar-10-batches-py", "data_batch_1 ... data_batch_5, test_batch, batches.meta",
-                      (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
-    "cifar100": Source("CIFAR100", "cifar-100-python", "train, test, meta",
-                       (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
-    "stl10": Source("STL10", "stl10_binary", "train_X.bin, train_y.bin, test_X.bin, test_y.bin",
-                    (0.4467, 0.4398, 0.4066), (0.2603, 0.2566, 0.2713)),
-    "svhn": Source("SVHN", "", "train_32x32.mat, test_32x32.mat",
-                   (0.4377, 0.4438, 0.4728), (0.1980, 0.2010, 0.1970)),
-}  # fmt: skip
+    "cifar10": Source(
+        "CIFAR10",
+        "cifar-10-batches-py",
+        "data_batch_1 ... data_batch_5, test_batch, batches.meta",
+        (0.4914, 0.4822, 0.4465),
+        (0.2470, 0.2435, 0.2616),
+    ),
+    "cifar100": Source(
+        "CIFAR100", "cifar-100-python", "train, test, meta", (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)
+    ),
+    "stl10": Source(
+        "STL10",
+        "stl10_binary",
+        "train_X.bin, train_y.bin, test_X.bin, test_y.bin",
+        (0.4467, 0.4398, 0.4066),
+        (0.2603, 0.2566, 0.2713),
+    ),
+    "svhn": Source("SVHN", "", "train_32x32.mat, test_32x32.mat", (0.4377, 0.4438, 0.4728), (0.1980, 0.2010, 0.1970)),
+}
 """Data set -> where it comes from."""
 STL10_AS_CIFAR10 = np.array([0, 2, 1, 3, 4, 5, 7, -1, 8, 9])
 """airplane bird car cat deer dog horse monkey ship truck -> CIFAR-10's number of the same class; it has no monkeys."""

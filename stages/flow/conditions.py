@@ -72,8 +72,10 @@ class Conditions:
                 f"condition {strange[0]}: the flow was told {', '.join(self.names) or 'nothing'}; see fit.condition"
             )
         count = len(next(iter(values.values()))) if values else 1
-        parts = [fact.encode(values[fact.name]) if fact.name in values else torch.zeros(count, fact.width)
-                 for fact in self.facts]  # fmt: skip
+        parts = [
+            fact.encode(values[fact.name]) if fact.name in values else torch.zeros(count, fact.width)
+            for fact in self.facts
+        ]
         return torch.cat(parts, dim=1) if parts else torch.zeros(count, 0)
 
     def to_json(self) -> list[dict[str, Any]]:

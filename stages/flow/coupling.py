@@ -7,8 +7,8 @@ from jaxtyping import Float, Int
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from stages.flow.codes import Codes
-from stages.flow.tokens import Shape, Tokens, split
+from stages.flow.spaces.codes import Codes
+from stages.flow.spaces.tokens import Shape, Tokens, split
 
 Points = Float[Tensor, "batch dim"]
 Coupling = Literal["independent", "networks", "units"]

@@ -15,8 +15,12 @@ class PathSample(NamedTuple):
     velocity: Float[Tensor, "batch dim"]
 
 
-def linear_path(x0: Float[Tensor, "batch dim"], x1: Float[Tensor, "batch dim"], t: Float[Tensor, " batch"],
-                noise: Float[Tensor, "batch dim"] | None = None) -> PathSample:  # fmt: skip
+def linear_path(
+    x0: Float[Tensor, "batch dim"],
+    x1: Float[Tensor, "batch dim"],
+    t: Float[Tensor, " batch"],
+    noise: Float[Tensor, "batch dim"] | None = None,
+) -> PathSample:
     """x_t = (1 - t) x0 + t x1 (+ noise), with target x1 - x0 (DeepWeightFlow, section 3)."""
     share = t.unsqueeze(1)
     x_t = torch.lerp(x0, x1, share)

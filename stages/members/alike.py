@@ -12,7 +12,7 @@ def check_alike(first: tuple[str, Train], other: tuple[str, Train]) -> None:
     (name, data), (second, theirs) = first, other
     if _told(data) != _told(theirs):
         raise UsageError(
-            f"zoo.others: {second} has {_told(theirs)}, but {name} has {_told(data)}; data sets of one zoo must be alike: "
+            f"zoo.other_datasets: {second} has {_told(theirs)}, but {name} has {_told(data)}; data sets of one zoo must be alike: "
             f"set size and channels of images, e.g. {{name: {second}, size: 8, channels: 1}}, or leave {second} out"
         )
 

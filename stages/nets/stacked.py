@@ -54,8 +54,15 @@ def forward(module: nn.Module, stacked: Mapping[str, Tensor], inputs: Tensor, *,
 
 
 @torch.no_grad()
-def outputs(module: nn.Module, layout: Layout, rows: Float[Tensor, "networks parameters"], inputs: Tensor,
-            buffers: Mapping[str, Tensor] = NOTHING, *, block: int | None = None) -> Tensor:  # fmt: skip
+def outputs(
+    module: nn.Module,
+    layout: Layout,
+    rows: Float[Tensor, "networks parameters"],
+    inputs: Tensor,
+    buffers: Mapping[str, Tensor] = NOTHING,
+    *,
+    block: int | None = None,
+) -> Tensor:
     """Outputs [networks, examples, ...] of networks given as rows, in evaluation mode.
 
     `buffers` are [networks, ...] by name, such as re-estimated running statistics; they go before those in the rows.

@@ -15,15 +15,15 @@ class CanonicalizeParams(Params):
     were trained, for ablations."""
     reference: Literal["first", "medoid", "mean"] = "first"
     """`medoid` and `mean` start from an alignment to the first member and are taken over the training members."""
-    rounds: PositiveInt = 2
+    mean_rounds: PositiveInt = 2
     """Rounds of aligning to the running mean, for `reference: mean`; ends early when nothing moves."""
-    streams: bool = True
+    residual_streams: bool = True
     """Also permute units that residual additions carry through many layers; TransFusion as published doesn't."""
-    scale: bool = False
+    balance_norms: bool = False
     """Also balance each ReLU unit's incoming and outgoing norms, before matching."""
     max_sweeps: PositiveInt = 100
-    probe: PositiveInt = 64
+    probe_examples: PositiveInt = 64
     """Training inputs on which every member's outputs are compared before and after."""
-    barrier: NonNegativeInt = 4
+    barrier_members: NonNegativeInt = 4
     """Members whose midpoint with the reference is measured on validation data, before and after. 0: none."""
     seed: NonNegativeInt = 0

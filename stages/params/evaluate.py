@@ -3,7 +3,7 @@
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from stages.params.base import Params
-from stages.params.trials import FineTune, Transfer
+from stages.params.finetune import FineTune, Transfer
 
 
 class EvaluateParams(Params):
@@ -11,27 +11,27 @@ class EvaluateParams(Params):
 
     bar_quantile: float = Field(default=0.05, ge=0, le=1)
     """Accuracy that counts as performant: this quantile of the members' test accuracies."""
-    margins: tuple[NonNegativeFloat, ...] = (0.25, 0.5, 0.75, 0.9, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
+    novelty_margins: tuple[NonNegativeFloat, ...] = (0.25, 0.5, 0.75, 0.9, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
     """Distances, in units of tau, beyond which a network counts as novel."""
-    members: PositiveInt = 1000
+    max_members: PositiveInt = 1000
     """Members, at most, that are measured among the others, drawn at random where there are more, and as many held-out
     ones. All sets are compared with all members nevertheless; tau is the median over those drawn."""
-    near: NonNegativeInt = 5
+    align_to_nearest: NonNegativeInt = 5
     """Nearest members that a network is aligned to, one by one, to find its distance; 0: none, as the rows are."""
-    baseline: PositiveInt = 100
+    baseline_networks: PositiveInt = 100
     """Networks per baseline."""
-    noise: tuple[PositiveFloat, ...] = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5)
+    noise_levels: tuple[PositiveFloat, ...] = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5)
     """Noise baselines: standard deviations relative to each tensor's own spread. One more level is placed where it moves
     members as far as the generated networks lie from theirs."""
-    interpolation: tuple[PositiveFloat, ...] = (0.1, 0.2, 0.3, 0.5)
+    interpolation_fractions: tuple[PositiveFloat, ...] = (0.1, 0.2, 0.3, 0.5)
     """Pair baselines: the share of the second member; and one more, placed likewise."""
-    soup: tuple[PositiveInt, ...] = (2, 4, 8, 16)
+    soup_sizes: tuple[PositiveInt, ...] = (2, 4, 8, 16)
     """Soup baselines: how many aligned members are averaged; sizes beyond the zoo are left out."""
-    ensembles: tuple[PositiveInt, ...] = (1, 2, 5, 10, 20, 50, 100, 200)
+    ensemble_sizes: tuple[PositiveInt, ...] = (1, 2, 5, 10, 20, 50, 100, 200)
     """Ensembles of members, held-out members and generated networks: how many networks; beyond the set they are left out."""
-    round_trip: tuple[PositiveInt, ...] = (1, 2, 5, 10, 20, 50, 100, 200, 500)
+    round_trip_components: tuple[PositiveInt, ...] = (1, 2, 5, 10, 20, 50, 100, 200, 500)
     """Principal components that held-out members are rebuilt from, raw and aligned; beyond the zoo's they are left out."""
-    probed: NonNegativeInt = 8
+    probe_members: NonNegativeInt = 8
     """Members whose scores before and after canonicalizing are compared."""
     finetune: FineTune | None = None
     """Train networks on with the zoo's own data. None: not; {}: as it is by default."""

@@ -12,22 +12,22 @@ PRESETS: dict[str, dict[str, Any]] = {
         "space": {"kind": "pca", "components": 99, "whiten": False},
         "velocity": {"hidden": 512, "time_dim": 64, "dropout": 0.1},
         "source": {"std": 0.01, "relative": False},
-        "path_noise": 0.001,
+        "path_noise_std": 0.001,
         "steps": 30_000,
         "batch": 8,
         "optimizer": {"kind": "adamw", "lr": 5e-4, "final_lr": 1e-6, "betas": (0.9, 0.95), "weight_decay": 1e-5},
-        "ema": 0.0,
+        "ema_decay": 0.0,
     },
     # The same source, Iris: raw weights, a smaller time embedding, more dropout.
     "paper_iris": {
         "space": {"kind": "raw"},
         "velocity": {"hidden": 128, "time_dim": 4, "dropout": 0.4},
         "source": {"std": 0.01, "relative": False},
-        "path_noise": 0.001,
+        "path_noise_std": 0.001,
         "steps": 30_000,
         "batch": 8,
         "optimizer": {"kind": "adamw", "lr": 5e-4, "final_lr": 1e-6, "betas": (0.9, 0.95), "weight_decay": 1e-5},
-        "ema": 0.0,
+        "ema_decay": 0.0,
     },
 }
 
@@ -49,7 +49,7 @@ class Pca(Params):
 
 
 class NeuronTokens(Params):
-    """Every unit's weights together, and those between two units by themselves; see `stages.flow.tokens`."""
+    """Every unit's weights together, and those between two units by themselves; see `stages.flow.spaces.tokens`."""
 
     kind: Literal["tokens"] = "tokens"
 
@@ -142,25 +142,25 @@ class FitParams(Params):
     """How often it isn't told, so that it also learns to go without, and guidance has something to move away from. Of
     several facts it is told any choice otherwise, so that networks can be asked for by some; 0: always all."""
     source: Source = Source()
-    path_noise: NonNegativeFloat = 0.0
+    path_noise_std: NonNegativeFloat = 0.0
     """Standard deviation of the noise added along the path."""
     time: Annotated[Uniform | Beta, Field(discriminator="kind")] = Uniform()
     steps: PositiveInt
     batch: PositiveInt
     optimizer: Annotated[AdamW | Muon, Field(discriminator="kind")] = AdamW()
-    ema: float = Field(default=0.999, ge=0, lt=1)
+    ema_decay: float = Field(default=0.999, ge=0, lt=1)
     """Decay of the weights' moving average, which is what sampling uses; 0 uses the last weights."""
-    pick: Literal["last", "heldout"] = "last"
+    checkpoint: Literal["last", "heldout"] = "last"
     """`heldout` keeps the weights with the lowest loss on held-out members instead of the last ones."""
-    check_every: PositiveInt = 500
+    check_every_steps: PositiveInt = 500
     """Steps between held-out losses, dispersions and checkpoints."""
-    patience: PositiveInt | None = None
+    patience_checks: PositiveInt | None = None
     """Stop after so many checks without a lower held-out loss. None: never before the last step."""
-    watch: NonNegativeInt = 16
+    eval_samples: NonNegativeInt = 16
     """Networks drawn ten times during a fit, to score them on validation data and look whether they are new; 0: none."""
-    hold: PositiveFloat = 4.0
+    max_memory_gib: PositiveFloat = 4.0
     """GiB of members held in memory; more are read from the store as they are needed. The result is the same."""
-    outputs: NonNegativeFloat = 0.0
+    output_loss_weight: NonNegativeFloat = 0.0
     """How much the error of networks' outputs, to first order, counts beside that of their weights; needs
     `space: {kind: tokens}`, data, and small chains of Linear and Conv2d layers."""
     precision: Literal["fp32", "tf32", "bf16"] = "fp32"
@@ -171,8 +171,11 @@ class FitParams(Params):
     def _tokens_where_needed(self) -> "FitParams":
         if isinstance(self.space, NeuronTokens):
             return self
-        for name, asked in (("velocity.kind: tokens", self.velocity.kind == "tokens"),
-                            ("coupling: units", self.coupling == "units"), ("outputs", self.outputs > 0)):  # fmt: skip
+        for name, asked in (
+            ("velocity.kind: tokens", self.velocity.kind == "tokens"),
+            ("coupling: units", self.coupling == "units"),
+            ("output_loss_weight", self.output_loss_weight > 0),
+        ):
             if asked:
                 raise ValueError(f"{name} needs fit.space: {{kind: tokens}}, found {self.space.kind}")
         return self

@@ -29,7 +29,7 @@ class ImportedZoo(Params):
     """Further networks that the flow never sees, a random choice by `seed`."""
     ema: bool = False
     """Take the moving average that a checkpoint keeps of its weights instead of the weights."""
-    shard: PositiveInt | None = None
+    shard_size: PositiveInt | None = None
     """Networks read and stored together, which bounds memory. None: as many as have a gigabyte of files."""
     seed: NonNegativeInt = 0
 

@@ -15,12 +15,12 @@ class SampleParams(Params):
     method: Literal["euler", "heun", "rk4"] = "rk4"
     steps: PositiveInt = 99
     """The paper's grid of 100 points; RK4 then calls the velocity network 396 times."""
-    start: float = Field(default=0.0, ge=0, lt=1)
+    start_time: float = Field(default=0.0, ge=0, lt=1)
     """Time at which the flow begins, at random training members mixed with noise as on the path: 0 begins at noise alone,
     later times make variations of members that lie ever nearer to them (SDEdit: Meng et al., arXiv 2108.01073)."""
     temperature: PositiveFloat = 1.0
     """Multiplies the source noise: below 1 networks are more alike."""
-    keep: float = Field(default=1.0, gt=0, le=1)
+    keep_fraction: float = Field(default=1.0, gt=0, le=1)
     """Share of the networks drawn that is kept: those with the lowest loss on the zoo's own training data. Evaluate
     chooses among baselines in the same way."""
     condition: dict[str, str | float] = Field(default_factory=dict)
@@ -33,6 +33,6 @@ class SampleParams(Params):
 
     @model_validator(mode="after")
     def _any_member(self) -> "SampleParams":
-        if self.start and self.condition:
-            raise ValueError("start > 0 begins at any member, whatever condition asks for; leave one of them out")
+        if self.start_time and self.condition:
+            raise ValueError("start_time > 0 begins at any member, whatever condition asks for; leave one of them out")
         return self

@@ -69,7 +69,7 @@ class ZooParams(Params):
 
     source: Literal["train"] = "train"
     dataset: Dataset
-    others: tuple[Dataset, ...] = ()
+    other_datasets: tuple[Dataset, ...] = ()
     """Further data sets: member i is trained on the (i mod count)-th of all. Inputs of as many values, as many classes."""
     network: Network
     recipe: Recipe
@@ -79,16 +79,16 @@ class ZooParams(Params):
     """Further networks that the flow never sees: the standard that generated ones are held to."""
     initialisations: tuple[Initialisation, ...] = Field(default=("kaiming_uniform",), min_length=1)
     """Member i starts from the (i mod count)-th of these; of several data sets, the i-th member of each."""
-    shard: PositiveInt = 50
+    shard_size: PositiveInt = 50
     """Networks trained together, the unit of resumption; aim at 10 s or more of work. Small MLPs and CNNs are
     trained as one stack; others one after the other, where 1 to 4 keep what a kill can cost small."""
-    retries: NonNegativeInt = 2
+    max_retries: NonNegativeInt = 2
     """Fallback seeds tried for a member whose training left the finite numbers."""
     seed: NonNegativeInt = 0
 
     @model_validator(mode="after")
     def _enough_of_each(self) -> "ZooParams":
-        if min(self.members, self.heldout) < 2 * (count := 1 + len(self.others)):
+        if min(self.members, self.heldout) < 2 * (count := 1 + len(self.other_datasets)):
             raise ValueError(f"members and heldout must be at least {2 * count}: two of each of {count} data sets")
         return self
 
@@ -96,15 +96,15 @@ class ZooParams(Params):
     def datasets(self) -> dict[str, Dataset]:
         """All data sets by names of their own: `iris`, and `iris-2` for the second description of the same one."""
         found: dict[str, Dataset] = {}
-        names = [one.name for one in (self.dataset, *self.others)]
-        for i, one in enumerate((self.dataset, *self.others)):
+        names = [one.name for one in (self.dataset, *self.other_datasets)]
+        for i, one in enumerate((self.dataset, *self.other_datasets)):
             before = names[:i].count(one.name)
             found[f"{one.name}-{before + 1}" if before else one.name] = one
         return found
 
     def initialisation(self, member: int) -> Initialisation:
         """How a member begins. Every data set has members of every kind."""
-        return self.initialisations[member // (1 + len(self.others)) % len(self.initialisations)]
+        return self.initialisations[member // (1 + len(self.other_datasets)) % len(self.initialisations)]
 
 
 def _trained_by_default(values: Any) -> Any:

@@ -16,8 +16,8 @@ from zarr.codecs import BloscCodec, Crc32cCodec
 from zarr.errors import GroupNotFoundError
 
 from stages.errors import Damaged, NotComplete
+from stages.store.chunks import spans
 from stages.store.files import FORMAT, FORMAT_VERSION, replace_folder
-from stages.store.plan import spans
 
 Compression = Literal["lz4"] | None
 """`None` stores plain values with a checksum; `"lz4"` shuffles bits and compresses (13 % smaller on trained weights)."""
@@ -85,9 +85,12 @@ def put(group: zarr.Group, name: str, array: Named, compression: Compression = N
         del group[name]
     if values.dtype.kind in "UOT":
         stored = group.create_array(
-            name, shape=values.shape, dtype=str, chunks=tuple(max(1, n) for n in values.shape),
+            name,
+            shape=values.shape,
+            dtype=str,
+            chunks=tuple(max(1, n) for n in values.shape),
             dimension_names=array.dims,
-        )  # fmt: skip
+        )
         stored[...] = values.astype(np.dtypes.StringDType())
         return
     stored = create_array(group, name, array.dims, values.shape, values.dtype, compression=compression)

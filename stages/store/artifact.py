@@ -24,8 +24,9 @@ FOLDERS = {
     "pack": "3_packed",
     "fit": "4_fitted",
     "sample": "5_sampled",
-    "evaluate": "6_report",
-    "sweep": "7_sweeps",
+    "evaluate": "6_evaluated",
+    "report": "7_report",
+    "sweep": "8_sweeps",
 }
 """Stage name -> folder below the store root, numbered in the order of the dag."""
 VOLATILE = ("events", "report.html")

@@ -6,6 +6,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from stages.errors import Damaged
+
 FORMAT = "dwf"
 FORMAT_VERSION = 1
 """Part of every key: a new version never reads, and never overwrites, what an older one wrote."""
@@ -35,6 +37,14 @@ def flush_one(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def read_json(path: Path) -> Any:
+    """The value in a JSON file. Raises Damaged naming the file if it isn't one."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise Damaged(f"{path}: not readable as JSON ({error}); run the stage that writes it again") from error
 
 
 def write_json(path: Path, value: Any) -> None:

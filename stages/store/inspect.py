@@ -11,7 +11,7 @@ import zarr
 from stages.errors import NotComplete
 from stages.store.arrays import arrays_of, open_group
 from stages.store.artifact import Manifest, read_manifest
-from stages.store.plan import spans
+from stages.store.chunks import spans
 
 SAMPLE = 2**24
 """Values per array that the statistics look at, from its start."""

@@ -91,8 +91,10 @@ class Layout:
         Raises LayoutMismatch naming the tensor that is missing, left over or of another shape.
         """
         self.check(tensors)
-        parts = [tensors[s.name].flatten(tensors[s.name].ndim - len(s.shape)) if s.shape else
-                 tensors[s.name].unsqueeze(-1) for s in self.slots]  # fmt: skip
+        parts = [
+            tensors[s.name].flatten(tensors[s.name].ndim - len(s.shape)) if s.shape else tensors[s.name].unsqueeze(-1)
+            for s in self.slots
+        ]
         return torch.cat([part.to(torch.float32) for part in parts], dim=-1)
 
     def check(self, tensors: Mapping[str, Tensor]) -> None:

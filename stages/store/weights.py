@@ -22,16 +22,22 @@ from stages.store.arrays import (
     read,
     row_digests,
 )
+from stages.store.chunks import plan_chunks, spans
 from stages.store.files import replace_folder
 from stages.store.layout import Layout
-from stages.store.plan import plan_chunks, spans
 
 
 class WeightsWriter:
     """Fills `weights[network, parameter]` by whole rows of chunks; a killed writer goes on where it stopped."""
 
-    def __init__(self, path: Path, layout: Layout, names: Sequence[str], attrs: Mapping[str, Any],
-                 compression: Compression = None) -> None:  # fmt: skip
+    def __init__(
+        self,
+        path: Path,
+        layout: Layout,
+        names: Sequence[str],
+        attrs: Mapping[str, Any],
+        compression: Compression = None,
+    ) -> None:
         """Create the store at `path`, or take up the half-written one of the same shape that lies there."""
         self.path, self.layout, self.names = path, layout, list(names)
         shape = (len(self.names), layout.parameters)
@@ -42,9 +48,16 @@ class WeightsWriter:
             (path / "zarr.json").unlink(missing_ok=True)  # of a writer killed before its array was there
             self.group = create_group(path, "weights", {"layout": layout.to_json(), **attrs})
             create_array(
-                self.group, "weights", ("network", "parameter"), shape, np.float32, chunks=plan.chunk,
-                shards=plan.shard, compression=compression, attrs={"long_name": "parameters in state-dict order"},
-            )  # fmt: skip
+                self.group,
+                "weights",
+                ("network", "parameter"),
+                shape,
+                np.float32,
+                chunks=plan.chunk,
+                shards=plan.shard,
+                compression=compression,
+                attrs={"long_name": "parameters in state-dict order"},
+            )
         array = self.group["weights"]
         assert isinstance(array, zarr.Array)
         self.array = array
@@ -107,8 +120,14 @@ def _layout_table(layout: Layout) -> dict[str, Named]:
     }
 
 
-def write_weights(path: Path, layout: Layout, names: Sequence[str], rows: Tensor,
-                  per_network: Mapping[str, np.ndarray], attrs: Mapping[str, Any]) -> str:  # fmt: skip
+def write_weights(
+    path: Path,
+    layout: Layout,
+    names: Sequence[str],
+    rows: Tensor,
+    per_network: Mapping[str, np.ndarray],
+    attrs: Mapping[str, Any],
+) -> str:
     """Write networks that fit in memory in one go: under another name first, then renamed. Returns the digest."""
     partial = path.with_name(f"{path.name}.tmp")
     if partial.exists():

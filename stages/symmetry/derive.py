@@ -33,8 +33,10 @@ def derive(module: nn.Module, example: Tensor) -> Derived:
     on the spot (see `failures`); a group that fails is left out, and named too.
     """
     trace = read_graph(module, example)
-    notes = [f"{name}: no rule for this operation ({count} x); what it touches keeps its order"
-             for name, count in sorted(trace.unknown.items())]  # fmt: skip
+    notes = [
+        f"{name}: no rule for this operation ({count} x); what it touches keeps its order"
+        for name, count in sorted(trace.unknown.items())
+    ]
     table = _table(trace, _drawn(module))
     if failed := failures(module, example, table):
         notes += [f"group {name!r} left out: {why}" for name, why in failed.items()]
@@ -73,8 +75,9 @@ def _table(trace: Trace, drawn: set[str]) -> Symmetry:
     return Symmetry({name: g for name, g in groups.items() if len(g.axes) <= MOST_PLACES})
 
 
-def _places(tensor: str, axis: int, extent: Extent, start: int, width: int,
-            outer: tuple[tuple[Extent, int], ...]) -> Iterator[tuple[Units, _Place]]:  # fmt: skip
+def _places(
+    tensor: str, axis: int, extent: Extent, start: int, width: int, outer: tuple[tuple[Extent, int], ...]
+) -> Iterator[tuple[Units, _Place]]:
     """Every set of units along an axis with its place."""
     if isinstance(extent, Units):
         yield extent, _Place(tensor, axis, start, width, outer)

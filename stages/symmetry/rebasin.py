@@ -23,8 +23,15 @@ class Match:
     sweeps: int
 
 
-def match(symmetry: Symmetry, reference: Weights, candidate: Weights, generator: torch.Generator,
-          max_sweeps: int = 100, start: Permutations | None = None, keep: frozenset[str] = frozenset()) -> Match:  # fmt: skip
+def match(
+    symmetry: Symmetry,
+    reference: Weights,
+    candidate: Weights,
+    generator: torch.Generator,
+    max_sweeps: int = 100,
+    start: Permutations | None = None,
+    keep: frozenset[str] = frozenset(),
+) -> Match:
     """Permute the candidate's units so that its weights come closest to the reference's, in the L2 sense.
 
     Coordinate descent: each outer group in a random order, and what is within it, is solved with the others held,

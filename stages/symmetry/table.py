@@ -189,8 +189,12 @@ class Symmetry:
     @classmethod
     def from_json(cls, groups: Mapping[str, Any]) -> "Symmetry":
         """The inverse of `to_json`."""
-        return cls({name: Group(g["size"], tuple(Axis(*a) for a in g["axes"]), g["within"], g["stream"])
-                    for name, g in groups.items()})  # fmt: skip
+        return cls(
+            {
+                name: Group(g["size"], tuple(Axis(*a) for a in g["axes"]), g["within"], g["stream"])
+                for name, g in groups.items()
+            }
+        )
 
 
 def permute(tensor: Tensor, by_axis: Mapping[int, Tensor]) -> Tensor:

@@ -67,11 +67,31 @@ def inputs_of(found: Trace, node: Node) -> list[Extent]:
     return [e for argument in node.all_input_nodes for axes in tensors_in(found.values[argument]) for e in axes]
 
 
-HOMOGENEOUS = frozenset({
-    "linear", "conv1d", "conv2d", "conv3d", "relu", "dropout", "view", "reshape", "flatten", "transpose", "permute",
-    "contiguous", "clone", "max_pool2d", "avg_pool2d", "adaptive_avg_pool2d", "mean", "sum", "cat", "squeeze",
-    "unsqueeze",
-})  # fmt: skip
+HOMOGENEOUS = frozenset(
+    {
+        "linear",
+        "conv1d",
+        "conv2d",
+        "conv3d",
+        "relu",
+        "dropout",
+        "view",
+        "reshape",
+        "flatten",
+        "transpose",
+        "permute",
+        "contiguous",
+        "clone",
+        "max_pool2d",
+        "avg_pool2d",
+        "adaptive_avg_pool2d",
+        "mean",
+        "sum",
+        "cat",
+        "squeeze",
+        "unsqueeze",
+    }
+)
 """Operations that commute with a positive rescaling of units (linear maps with the powers noted)."""
 
 

@@ -9,8 +9,9 @@ from stages.symmetry.rebasin import Match, match
 from stages.symmetry.table import Axis, Symmetry, Weights
 
 
-def transfuse(symmetry: Symmetry, reference: Weights, candidate: Weights, generator: torch.Generator,
-              max_sweeps: int = 100) -> Match:  # fmt: skip
+def transfuse(
+    symmetry: Symmetry, reference: Weights, candidate: Weights, generator: torch.Generator, max_sweeps: int = 100
+) -> Match:
     """Pair outer units that hold others (heads) by their singular values, then match all else with the heads kept.
 
     Singular values don't change when a matrix's rows or columns are permuted, so the pairing needs no iteration:

@@ -21,7 +21,7 @@ from stages.artifacts.members import open_weights
 from stages.artifacts.reduction import FACTS
 from stages.canonicalize import canonicalize
 from stages.context import Context
-from stages.flow.codes import principal_codes
+from stages.flow.spaces.codes import principal_codes
 from stages.nets.initialise import initialise
 from stages.nets.registry import build
 from stages.pack import pack
@@ -63,7 +63,7 @@ def zoo(folder: Path, name: str) -> str:
 
 def canonical(folder: Path, name: str) -> str:
     """Stage 2."""
-    params = CanonicalizeParams.model_validate({"method": METHODS[name], "barrier": 0, "probe": 4})
+    params = CanonicalizeParams.model_validate({"method": METHODS[name], "barrier_members": 0, "probe_examples": 4})
     summary = canonicalize(_ref(folder, "zoo"), params, _context(folder, "canonical"))
     return f"output gap {summary['largest_output_gap']:.1e}, distance {100 * summary['distance_gain']:.1f} % nearer"
 
@@ -93,8 +93,11 @@ def round_trip(folder: Path, name: str) -> str:
 
 
 STEPS: dict[str, Callable[[Path, str], str]] = {
-    "zoo": zoo, "canonicalize": canonical, "pack": packed, "codes and back": round_trip,
-}  # fmt: skip
+    "zoo": zoo,
+    "canonicalize": canonical,
+    "pack": packed,
+    "codes and back": round_trip,
+}
 
 
 def _ref(folder: Path, name: str) -> Ref:

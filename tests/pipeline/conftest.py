@@ -11,8 +11,8 @@ from fake_run import Served
 from smoke import Dwf
 
 from pipeline import __main__
-from pipeline.api import home_of, reporting_to
-from pipeline.server import embedded_server
+from pipeline.prefect.discovery import home_of, reporting_to
+from pipeline.prefect.server import embedded_server
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +21,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     home = home_of(store)
     with embedded_server(home) as server:
         with reporting_to(server.url, home, aloud=False):
-            importlib.import_module("pipeline.orchestrate")
+            importlib.import_module("pipeline.prefect.flow")
         server.wait()
 
         def ask(what: str, **query: Any) -> list[dict[str, Any]]:

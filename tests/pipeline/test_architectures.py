@@ -23,24 +23,40 @@ IMAGES = {"name": "mnist", "validation": 0.2}
 RECIPE = {"optimizer": "sgd", "lr": 0.05, "batch": 16, "epochs": 2}
 ZOOS: dict[str, dict[str, Any]] = {
     "resnet": {
-        "dataset": IMAGES, "recipe": RECIPE | {"augmentation": {"crop": 2, "flip": True}},
+        "dataset": IMAGES,
+        "recipe": RECIPE | {"augmentation": {"crop": 2, "flip": True}},
         "network": {"kind": "resnet", "blocks": [1, 1], "width": 4, "size": 28, "channels": 1, "classes": 10},
     },
     "vit": {
-        "dataset": IMAGES, "recipe": {"optimizer": "adamw", "lr": 0.003, "batch": 16, "epochs": 2},
-        "network": {"kind": "vit", "size": 28, "patch": 14, "channels": 1, "classes": 10, "dim": 16, "depth": 2, "heads": 2},
+        "dataset": IMAGES,
+        "recipe": {"optimizer": "adamw", "lr": 0.003, "batch": 16, "epochs": 2},
+        "network": {
+            "kind": "vit",
+            "size": 28,
+            "patch": 14,
+            "channels": 1,
+            "classes": 10,
+            "dim": 16,
+            "depth": 2,
+            "heads": 2,
+        },
     },
     "bert": {
         "dataset": {"name": "reviews", "vocabulary": 64, "length": 8, "validation": 0.2},
         "recipe": {"optimizer": "adamw", "lr": 0.003, "batch": 16, "epochs": 2},
         "network": {"kind": "bert", "vocabulary": 64, "length": 8, "dim": 16, "depth": 2, "heads": 2, "mlp": 32},
     },
-}  # fmt: skip
+}
 REST = {
-    "canonicalize": {"method": "transfusion", "barrier": 1},
-    "fit": {"velocity": {"hidden": 32, "time_dim": 8, "dropout": 0.0}, "steps": 30, "batch": 8, "check_every": 15},
+    "canonicalize": {"method": "transfusion", "barrier_members": 1},
+    "fit": {
+        "velocity": {"hidden": 32, "time_dim": 8, "dropout": 0.0},
+        "steps": 30,
+        "batch": 8,
+        "check_every_steps": 15,
+    },
     "sample": {"networks": 3, "method": "euler", "steps": 3, "batchnorm": {"images": 32, "batch": 16}},
-    "evaluate": {"baseline": 2, "noise": [0.1], "interpolation": [0.5], "soup": [2]},
+    "evaluate": {"baseline_networks": 2, "noise_levels": [0.1], "interpolation_fractions": [0.5], "soup_sizes": [2]},
 }
 
 
@@ -72,7 +88,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def made(request: pytest.FixtureRequest, data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """One architecture's run: its name, what each stage made, and the figures."""
     folder = tmp_path_factory.mktemp(request.param)
-    zoo = {"members": 4, "heldout": 2, "initialisations": ["torch"], "shard": 3, **ZOOS[request.param]}
+    zoo = {"members": 4, "heldout": 2, "initialisations": ["torch"], "shard_size": 3, **ZOOS[request.param]}
     (folder / "own.yaml").write_text(yaml.safe_dump({"zoo": zoo, **REST}))
     refs: dict[str, Ref] = {}
     with pytest.MonkeyPatch.context() as patch:

@@ -177,24 +177,27 @@ def test_schema_prints_json(dwf: Dwf):
 
 
 def test_symmetry_lists_what_can_be_relabelled(dwf: Dwf):
-    code, out, _ = dwf("symmetry", "conf/smoke.yaml", "foreign:convnet", "--input", "1,8,8")
+    code, out, _ = dwf("symmetry", "conf/smoke.yaml", "foreign_checkpoints:convnet", "--input", "1,8,8")
     assert code == 0
     found = {line.split()[0]: line.split() for line in out.splitlines() if line.strip()}
     assert found["conf/smoke.yaml"][1:3] == ["67", "1"]  # 4-8-3: one hidden layer, one group
-    assert found["foreign:convnet"][1:3] == ["59", "1"]
+    assert found["foreign_checkpoints:convnet"][1:3] == ["59", "1"]
     assert "no change" not in out
 
 
 def test_symmetry_lists_every_group_where_asked(dwf: Dwf):
-    _, out, _ = dwf("symmetry", "foreign:convnet", "--input", "1,8,8", "--groups")
+    _, out, _ = dwf("symmetry", "foreign_checkpoints:convnet", "--input", "1,8,8", "--groups")
     assert "0.weight[0], 1.weight[0], 1.bias[0], 1.running_mean[0] and 2 more" in " ".join(out.split())
 
 
-@pytest.mark.parametrize(("arguments", "says"), [
-    (["nothing"], "names no model"),
-    (["foreign:missing"], "missing"),
-    (["foreign:convnet", "--input", "a,b"], "expected whole numbers"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["nothing"], "names no model"),
+        (["foreign_checkpoints:missing"], "missing"),
+        (["foreign_checkpoints:convnet", "--input", "a,b"], "expected whole numbers"),
+    ],
+)
 def test_symmetry_says_what_is_wrong_with_a_network(dwf: Dwf, arguments: list[str], says: str):
     code, _, err = dwf("symmetry", *arguments)
     assert code == 2

@@ -40,8 +40,8 @@ def test_every_shipped_configuration_is_valid_and_named_after_its_file(file: Pat
         ("zoo.recipe.lr=.inf", ["zoo.recipe.lr", "finite"]),
         ("zoo=1", ["zoo", "found 1"]),
         (
-            "zoo.others=[{name: iris, train: 60}]",
-            ["smoke.yaml: zoo.others: of iris and iris-2, say which", "{dataset: iris}"],
+            "zoo.other_datasets=[{name: iris, train: 60}]",
+            ["smoke.yaml: zoo.other_datasets: of iris and iris-2, say which", "{dataset: iris}"],
         ),
         ("device=gpu", ["device", "auto|cpu|cuda"]),
     ],

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from foreign import convnet, perceptron, prefixed, save, trained
+from foreign_checkpoints import convnet, perceptron, prefixed, save, trained
 from safetensors.torch import load_file
 
 from pipeline.config import load
@@ -16,9 +16,14 @@ from stages.artifacts.export import export_networks
 from stages.store.refs import Ref
 
 QUICK = {
-    "fit": {"velocity": {"hidden": 32, "time_dim": 8, "dropout": 0.0}, "steps": 40, "batch": 8, "check_every": 20},
+    "fit": {
+        "velocity": {"hidden": 32, "time_dim": 8, "dropout": 0.0},
+        "steps": 40,
+        "batch": 8,
+        "check_every_steps": 20,
+    },
     "sample": {"networks": 5, "method": "euler", "steps": 4},
-    "evaluate": {"baseline": 4, "noise": [0.1], "interpolation": [0.5], "soup": [2]},
+    "evaluate": {"baseline_networks": 4, "noise_levels": [0.1], "interpolation_fractions": [0.5], "soup_sizes": [2]},
 }
 
 
@@ -36,7 +41,7 @@ def unjudged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
     folder = tmp_path_factory.mktemp("convnets")
     for seed in range(10):
         save(folder / "runs" / f"run{seed}.pt", {"state_dict": prefixed(trained(seed).state_dict(), "module.")})
-    return folder, *run(folder, files=str(folder / "runs/*.pt"), model="foreign:convnet", input=[1, 8, 8])
+    return folder, *run(folder, files=str(folder / "runs/*.pt"), model="foreign_checkpoints:convnet", input=[1, 8, 8])
 
 
 def test_checkpoints_alone_become_new_networks(unjudged: tuple[Path, dict[str, Ref], dict[str, Any]]):
@@ -70,7 +75,7 @@ def test_with_a_data_set_they_are_judged(tmp_path: Path):
         save(tmp_path / "runs" / f"{seed}.safetensors", perceptron().state_dict())
     zoo = {
         "files": str(tmp_path / "runs/*.safetensors"),
-        "model": "foreign:perceptron",
+        "model": "foreign_checkpoints:perceptron",
         "input": [4],
         "dataset": "iris",
     }

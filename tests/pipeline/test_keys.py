@@ -72,9 +72,12 @@ def key(network) -> str:
 
 
 NETWORKS = {
-    "mlp": MLP(widths=(4, 3)), "resnet": ResNet(), "vit": ViT(), "bert": Bert(),
+    "mlp": MLP(widths=(4, 3)),
+    "resnet": ResNet(),
+    "vit": ViT(),
+    "bert": Bert(),
     "model": Model(model="torchvision:resnet34", input=(3, 32, 32)),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("edited", sorted(NETWORKS))

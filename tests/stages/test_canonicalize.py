@@ -6,7 +6,7 @@ import torch
 from strategies import assert_close, random_rows, write_zoo
 
 from stages import canonicalize as module
-from stages.artifacts.alignment import ALIGNMENT, read_alignment, read_symmetry
+from stages.canonical.alignment import ALIGNMENT, read_alignment, read_symmetry
 from stages.canonicalize import canonicalize
 from stages.context import Context
 from stages.errors import FunctionChanged
@@ -61,9 +61,15 @@ class Run:
 
 
 METHODS = [
-    {}, {"reference": "medoid"}, {"reference": "mean"}, {"scale": True}, {"scale": True, "reference": "mean"},
-    {"method": "none"}, {"method": "none", "scale": True}, {"method": "transfusion"},
-]  # fmt: skip
+    {},
+    {"reference": "medoid"},
+    {"reference": "mean"},
+    {"balance_norms": True},
+    {"balance_norms": True, "reference": "mean"},
+    {"method": "none"},
+    {"method": "none", "balance_norms": True},
+    {"method": "transfusion"},
+]
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +141,7 @@ def test_no_member_ends_farther_from_the_reference_than_it_began(run_of, referen
 
 
 def test_the_mean_is_over_aligned_training_members_only(run_of):
-    first, mean = run_of(), run_of(reference="mean", rounds=1)
+    first, mean = run_of(), run_of(reference="mean", mean_rounds=1)
     assert_close(torch.from_numpy(mean.fact("reference")), first.aligned[:5].mean(0), 1e-6)
 
 
@@ -175,7 +181,7 @@ def test_method_none_moves_nothing(run_of):
 
 def test_scaling_makes_the_canonical_form_independent_of_units_scales(tmp_path):
     copies = relabelled(ROWS[0], 7)
-    run = Run(tmp_path, rescaled(copies), scale=True)
+    run = Run(tmp_path, rescaled(copies), balance_norms=True)
     spread = (run.aligned - run.aligned[0]).abs().max() / run.aligned.abs().max()
     assert float(spread) < 1e-5
     assert run.fact("distance_after").max() < 1e-4  # the reference is in canonical form, too
@@ -199,22 +205,22 @@ def test_a_table_without_one_axis_is_found_out(tmp_path, monkeypatch, group, lef
 
 
 def test_a_wrong_scale_is_found_out(tmp_path, monkeypatch):
-    wrong = Symmetry({
-        name: Group(g.size, tuple(a._replace(power=abs(a.power)) for a in g.axes)) for name, g in TABLE.groups.items()
-    })  # fmt: skip
+    wrong = Symmetry(
+        {name: Group(g.size, tuple(a._replace(power=abs(a.power)) for a in g.axes)) for name, g in TABLE.groups.items()}
+    )
     monkeypatch.setattr(module, "derive", lambda *_: Derived(wrong, ()))
     monkeypatch.setattr(
         module, "balance", lambda s, w: {name: torch.full((g.size,), 2.0).double() for name, g in s.groups.items()}
     )
     with pytest.raises(FunctionChanged, match=r"member-00000 .* the rescaling"):
-        Run(tmp_path, ROWS, scale=True)
+        Run(tmp_path, ROWS, balance_norms=True)
 
 
 class Killed(Exception):
     pass
 
 
-@pytest.mark.parametrize("params", [{}, {"reference": "mean"}, {"scale": True}], ids=str)
+@pytest.mark.parametrize("params", [{}, {"reference": "mean"}, {"balance_norms": True}], ids=str)
 def test_a_killed_run_goes_on_with_the_blocks_it_has(run_of, tmp_path, monkeypatch, params):
     whole = run_of(**params)
     monkeypatch.setattr(module, "BLOCK", 2)
@@ -280,7 +286,7 @@ def test_relabelled_copies_have_no_barrier_once_aligned(tmp_path):
 
 @pytest.mark.parametrize("scale", [False, True])
 def test_members_are_brought_back(run_of, scale):
-    run = run_of(scale=scale)
+    run = run_of(balance_norms=scale)
     for i, row in enumerate(run.aligned):
         back = LAYOUT.flatten(run.alignment.undo(TABLE, i, LAYOUT.unflatten(row)))
         assert torch.equal(back, ROWS[i]) or (scale and torch.allclose(back, ROWS[i], rtol=1e-5))

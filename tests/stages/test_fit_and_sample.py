@@ -8,18 +8,17 @@ import numpy as np
 import pytest
 import torch
 
-from stages.artifacts.alignment import ALIGNMENT, Alignment
 from stages.artifacts.fitted import CURVES, VELOCITY, read_fitted
 from stages.artifacts.members import is_train, open_weights
 from stages.artifacts.reduction import FACTS
+from stages.canonical.alignment import ALIGNMENT, Alignment
 from stages.context import Context
 from stages.datasets import Train, Validation, load_fitting
 from stages.errors import Diverged, UsageError
 from stages.fit import fit
-from stages.fitting.batches import Batches, ahead, times
-from stages.fitting.points import Points, points_of
-from stages.members import choice
-from stages.members.fitness import appraised
+from stages.flow_training.batches import Batches, ahead, times
+from stages.flow_training.data import Points, points_of
+from stages.members.scoring import appraised
 from stages.nets.registry import build
 from stages.pack import pack
 from stages.params.dataset import Dataset, dataset_from
@@ -28,6 +27,7 @@ from stages.params.network import MLP
 from stages.params.pack import PackParams
 from stages.params.sample import SampleParams
 from stages.sample import sample
+from stages.sampling import selection as choice
 from stages.store.arrays import Named, write_arrays
 from stages.store.layout import Layout
 from stages.store.refs import Ref
@@ -44,8 +44,13 @@ def ref(stage: str, path: Path) -> Ref:
     return Ref(stage=stage, key="test", path=path, digest="")
 
 
-def packed_from(rows: torch.Tensor, folder: Path, dataset: str | None = "iris", several: Mapping[str, Any] | None = None,
-                **known: np.ndarray) -> Ref:  # fmt: skip
+def packed_from(
+    rows: torch.Tensor,
+    folder: Path,
+    dataset: str | None = "iris",
+    several: Mapping[str, Any] | None = None,
+    **known: np.ndarray,
+) -> Ref:
     """A packed artifact of these networks, the last few held out, nothing relabelled."""
     layout = Layout.of(build(NETWORK).state_dict())
     n = len(rows)
@@ -74,8 +79,15 @@ def blob(n: int = 72, seed: int = 0) -> torch.Tensor:
 
 
 def params(**values: object) -> FitParams:
-    base = {"velocity": {"hidden": 64, "time_dim": 8, "dropout": 0.0}, "watch": 0, "steps": 400, "batch": 64, "check_every": 200,
-            "ema": 0.99, "optimizer": {"lr": 3e-3}}  # fmt: skip
+    base = {
+        "velocity": {"hidden": 64, "time_dim": 8, "dropout": 0.0},
+        "eval_samples": 0,
+        "steps": 400,
+        "batch": 64,
+        "check_every_steps": 200,
+        "ema_decay": 0.99,
+        "optimizer": {"lr": 3e-3},
+    }
     return FitParams.model_validate(base | values)
 
 
@@ -135,10 +147,12 @@ def test_held_out_members_never_shape_the_flow(packed: Ref, tmp_path: Path):
 def test_picking_by_held_out_loss_keeps_the_weights_of_the_lowest(packed: Ref, tmp_path: Path):
     folder = tmp_path / "fit"
     folder.mkdir()
-    summary = fit(packed, params(pick="heldout", steps=1000, check_every=100, optimizer={"lr": 2e-2}), Context(folder))
+    summary = fit(
+        packed, params(checkpoint="heldout", steps=1000, check_every_steps=100, optimizer={"lr": 2e-2}), Context(folder)
+    )
     curves = np.loadtxt(folder / CURVES, delimiter=",", skiprows=1)
     assert summary["lowest_heldout_loss"] == pytest.approx(curves[:, 2].min())
-    upto = fitted(packed, tmp_path / "last", steps=1000, check_every=100, optimizer={"lr": 2e-2})
+    upto = fitted(packed, tmp_path / "last", steps=1000, check_every_steps=100, optimizer={"lr": 2e-2})
     equal = (upto.path / VELOCITY).read_bytes() == (folder / VELOCITY).read_bytes()
     assert equal == (summary["lowest_heldout_step"] == 1000)
 
@@ -184,10 +198,12 @@ def test_batches_drawn_ahead_are_the_same_ones():
 
 @pytest.mark.parametrize("kind", ["raw", "tokens", "matched tokens"])
 def test_members_read_from_the_store_give_the_same_flow_as_members_in_memory(packed: Ref, tmp_path: Path, kind: str):
-    held, read = (points(packed, hold=gib, **SPACES[kind]) for gib in (1.0, 1e-12))
+    held, read = (points(packed, max_memory_gib=gib, **SPACES[kind]) for gib in (1.0, 1e-12))
     assert held.held is not None
     assert read.held is None
-    flows = [fitted(packed, tmp_path / str(gib), steps=20, hold=gib, **SPACES[kind]).path for gib in (1.0, 1e-12)]
+    flows = [
+        fitted(packed, tmp_path / str(gib), steps=20, max_memory_gib=gib, **SPACES[kind]).path for gib in (1.0, 1e-12)
+    ]
     assert (flows[0] / VELOCITY).read_bytes() == (flows[1] / VELOCITY).read_bytes()
 
 
@@ -245,9 +261,13 @@ def test_dispersion_does_not_mind_the_order_that_tokens_come_in(packed: Ref, tmp
 
 def test_a_fit_stops_once_the_held_out_loss_has_stopped_falling(packed: Ref, tmp_path: Path):
     """With a learning rate that spoils what it has learned."""
-    spoiling = {"optimizer": {"lr": 0.3}, "steps": 2000, "check_every": 20}
-    curves = [np.loadtxt(fitted(packed, tmp_path / f"{p}", patience=p, **spoiling).path / CURVES, delimiter=",", skiprows=1)
-              for p in (3, 1000)]  # fmt: skip
+    spoiling = {"optimizer": {"lr": 0.3}, "steps": 2000, "check_every_steps": 20}
+    curves = [
+        np.loadtxt(
+            fitted(packed, tmp_path / f"{p}", patience_checks=p, **spoiling).path / CURVES, delimiter=",", skiprows=1
+        )
+        for p in (3, 1000)
+    ]
     assert len(curves[1]) == 100
     assert len(curves[0]) - 1 - int(curves[0][:, 2].argmin()) == 3
 
@@ -274,9 +294,11 @@ def test_a_flow_that_is_told_makes_what_is_asked_for(tmp_path: Path):
 
 @pytest.mark.parametrize(
     ("told", "says"),
-    [({"initialisation": "xavier"}, "'xavier'; expected one of kaiming_uniform, normal"),
-     ({"dataset": "mnist"}, "condition dataset: the flow was told initialisation, validation_score")],
-)  # fmt: skip
+    [
+        ({"initialisation": "xavier"}, "'xavier'; expected one of kaiming_uniform, normal"),
+        ({"dataset": "mnist"}, "condition dataset: the flow was told initialisation, validation_score"),
+    ],
+)
 def test_what_the_flow_was_never_told_is_named(tmp_path: Path, told: dict[str, str], says: str):
     packed = conditioned(tmp_path / "packed")
     flow = fitted(packed, tmp_path / "fit", steps=2, condition=["initialisation", "validation_score"])
@@ -293,7 +315,10 @@ def test_a_cold_source_makes_networks_more_alike(packed: Ref, tmp_path: Path):
 def test_of_many_draws_the_best_on_training_data_are_kept(packed: Ref, tmp_path: Path):
     """The oracle: all draws by themselves, and their losses on the training data."""
     flow = fitted(packed, tmp_path / "fit", steps=50)
-    drawn, kept = sampled(packed, flow, tmp_path / "all", 40), sampled(packed, flow, tmp_path / "kept", 10, keep=0.25)
+    drawn, kept = (
+        sampled(packed, flow, tmp_path / "all", 40),
+        sampled(packed, flow, tmp_path / "kept", 10, keep_fraction=0.25),
+    )
     train, _ = load_fitting(dataset_from({"name": "iris"}), Path("data/0_raw"))
     _, losses = appraised(build(NETWORK), drawn, train, torch.device("cpu"))
     best = sorted(np.argsort(losses)[:10].tolist())
@@ -316,7 +341,7 @@ def test_the_best_are_those_on_the_data_that_the_condition_names(tmp_path: Path,
     for name in several:
         told = {"condition": {"dataset": name}}
         drawn = sampled(packed, flow, tmp_path / f"all {name}", 40, **told)
-        kept = sampled(packed, flow, tmp_path / f"kept {name}", 10, keep=0.25, **told)
+        kept = sampled(packed, flow, tmp_path / f"kept {name}", 10, keep_fraction=0.25, **told)
         for other, data in several.items():
             _, losses = appraised(build(NETWORK), drawn, relabelled(dataset_from(data), Path())[0], torch.device("cpu"))
             best[other] = drawn[sorted(np.argsort(losses)[:10].tolist())]
@@ -328,7 +353,7 @@ def test_keeping_the_best_needs_data(tmp_path: Path):
     packed = packed_from(blob(), tmp_path / "packed", dataset=None)
     flow = fitted(packed, tmp_path / "fit", steps=2)
     with pytest.raises(UsageError, match="no data to choose by"):
-        sampled(packed, flow, tmp_path / "sample", 4, keep=0.5)
+        sampled(packed, flow, tmp_path / "sample", 4, keep_fraction=0.5)
 
 
 @pytest.mark.parametrize("kind", SPACES)
@@ -337,7 +362,7 @@ def test_a_late_start_makes_variations_of_training_members(packed: Ref, tmp_path
     spread = float((members - members.mean(0)).norm(dim=1).median())
 
     def far(start: float) -> float:
-        rows = sampled(packed, flow, tmp_path / f"{start}", 40, start=start)
+        rows = sampled(packed, flow, tmp_path / f"{start}", 40, start_time=start)
         return float(torch.cdist(rows, members).amin(1).median()) / spread
 
     assert far(0.999) < 0.02 < far(0.9) < far(0.5)
@@ -349,19 +374,19 @@ def test_a_late_start_makes_variations_of_training_members(packed: Ref, tmp_path
 
 def test_a_late_start_is_no_answer_to_a_condition():
     with pytest.raises(ValueError, match="start > 0 begins at any member"):
-        SampleParams.model_validate({"networks": 1, "start": 0.5, "condition": {"dataset": "iris"}})
+        SampleParams.model_validate({"networks": 1, "start_time": 0.5, "condition": {"dataset": "iris"}})
 
 
 def test_a_fit_may_mind_outputs(packed: Ref, tmp_path: Path):
     plain, minding = (
-        fitted(packed, tmp_path / f"{o}", steps=20, outputs=o, **TOKENS).path / VELOCITY for o in (0, 0.5)
+        fitted(packed, tmp_path / f"{o}", steps=20, output_loss_weight=o, **TOKENS).path / VELOCITY for o in (0, 0.5)
     )
     assert plain.read_bytes() != minding.read_bytes()
 
 
 def test_outputs_need_data(tmp_path: Path):
     with pytest.raises(UsageError, match=r"fit\.outputs needs .* one data set"):
-        fitted(packed_from(blob(), tmp_path / "packed", None), tmp_path / "fit", outputs=0.5, **TOKENS)
+        fitted(packed_from(blob(), tmp_path / "packed", None), tmp_path / "fit", output_loss_weight=0.5, **TOKENS)
 
 
 @pytest.mark.parametrize(("dropout", "choices"), [(0.2, {(0, 0), (0, 1), (1, 0), (1, 1)}), (0.0, {(1, 1)})])

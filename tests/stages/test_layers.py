@@ -47,8 +47,13 @@ def users(package: str) -> set[str]:
 
 def ours(package: str) -> set[str]:
     """What the modules below a package import from the project."""
-    return {name for module, found in IMPORTS.items() if below(module, package)
-            for name in found if below(name, "stages") or below(name, "pipeline")}  # fmt: skip
+    return {
+        name
+        for module, found in IMPORTS.items()
+        if below(module, package)
+        for name in found
+        if below(name, "stages") or below(name, "pipeline")
+    }
 
 
 def test_the_sources_were_read():

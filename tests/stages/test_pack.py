@@ -7,18 +7,18 @@ from strategies import assert_close, random_rows, write_zoo
 
 from stages import pack as module
 from stages.artifacts import reduction
-from stages.artifacts.alignment import ALIGNMENT, read_alignment, read_symmetry
 from stages.artifacts.components import components, encoded
 from stages.artifacts.members import WEIGHTS, is_train
+from stages.canonical.alignment import ALIGNMENT, read_alignment, read_symmetry
 from stages.canonicalize import canonicalize
 from stages.context import Context
-from stages.flow.codes import effective_rank, principal_codes, spectrum
+from stages.flow.spaces.codes import effective_rank, principal_codes, spectrum
 from stages.pack import pack
 from stages.params.canonicalize import CanonicalizeParams
 from stages.params.network import MLP
 from stages.params.pack import PackParams
 from stages.store import weights
-from stages.store.plan import ChunkPlan
+from stages.store.chunks import ChunkPlan
 from stages.store.refs import Ref
 from stages.store.weights import Weights
 

@@ -18,7 +18,7 @@ from stages.canonicalize import canonicalize
 from stages.context import Context
 from stages.errors import Diverged, UsageError
 from stages.evaluate import evaluate
-from stages.exam.comparable import comparable
+from stages.evaluation.comparable import comparable
 from stages.pack import pack
 from stages.params.canonicalize import CanonicalizeParams
 from stages.params.evaluate import EvaluateParams
@@ -32,16 +32,32 @@ from stages.zoo import shards, zoo
 
 FEW = {"name": "iris", "train": 60, "test": 20}
 MORE = {"name": "iris", "train": 100, "test": 30}
-OF_BOTH = ("zoo.dataset={name: iris, train: 60, test: 20}", "zoo.others=[{name: iris, train: 100, test: 30}]",
-           "zoo.members=24", "zoo.heldout=8", "fit.condition=[dataset]", "sample.condition={dataset: iris}")  # fmt: skip
-JUDGE = EvaluateParams(baseline=8, noise=(0.1,), interpolation=(0.5,), soup=(2,), probed=3)
+OF_BOTH = (
+    "zoo.dataset={name: iris, train: 60, test: 20}",
+    "zoo.other_datasets=[{name: iris, train: 100, test: 30}]",
+    "zoo.members=24",
+    "zoo.heldout=8",
+    "fit.condition=[dataset]",
+    "sample.condition={dataset: iris}",
+)
+JUDGE = EvaluateParams(
+    baseline_networks=8, noise_levels=(0.1,), interpolation_fractions=(0.5,), soup_sizes=(2,), probe_members=3
+)
 
 
 def params(**changes: Any) -> ZooParams:
-    return ZooParams.model_validate({
-        "dataset": FEW, "others": [MORE], "network": MLP(widths=(4, 6, 3)), "members": 4, "heldout": 4, "shard": 3,
-        "recipe": {"lr": 0.01, "batch": 32, "epochs": 3}, **changes,
-    })  # fmt: skip
+    return ZooParams.model_validate(
+        {
+            "dataset": FEW,
+            "other_datasets": [MORE],
+            "network": MLP(widths=(4, 6, 3)),
+            "members": 4,
+            "heldout": 4,
+            "shard_size": 3,
+            "recipe": {"lr": 0.01, "batch": 32, "epochs": 3},
+            **changes,
+        }
+    )
 
 
 def trained(out: Path, **changes: Any) -> Shards:
@@ -66,9 +82,16 @@ def test_members_take_turns_and_every_data_set_has_every_initialisation(tmp_path
 
 def test_each_member_is_the_one_that_a_zoo_of_its_data_alone_would_hold(tmp_path: Path):
     """Weights and figures; those of the other data are the control."""
-    both, few, more = (trained(tmp_path / str(i), **changes) for i, changes in enumerate((
-        {}, {"others": []}, {"dataset": MORE, "others": []},
-    )))  # fmt: skip
+    both, few, more = (
+        trained(tmp_path / str(i), **changes)
+        for i, changes in enumerate(
+            (
+                {},
+                {"other_datasets": []},
+                {"dataset": MORE, "other_datasets": []},
+            )
+        )
+    )
     for first, mine, other in ((0, few, more), (1, more, few)):
         assert_close(rows(both)[first::2], rows(mine)[first::2], 1e-4)
         assert float((rows(both) - rows(other))[first::2].abs().max()) > 0.01
@@ -80,7 +103,7 @@ def test_each_member_is_the_one_that_a_zoo_of_its_data_alone_would_hold(tmp_path
 
 @pytest.mark.parametrize("shard", [1, 8])
 def test_members_do_not_depend_on_the_shard(tmp_path: Path, shard: int):
-    assert_close(rows(trained(tmp_path / "a", shard=shard)), rows(trained(tmp_path / "b")), 1e-4)
+    assert_close(rows(trained(tmp_path / "a", shard_size=shard)), rows(trained(tmp_path / "b")), 1e-4)
 
 
 def test_a_member_that_diverged_is_named_by_its_number_in_the_zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -93,20 +116,23 @@ def test_a_member_that_diverged_is_named_by_its_number_in_the_zoo(tmp_path: Path
 
     monkeypatch.setattr(module, "train_members", spoilt)
     with pytest.raises(Diverged, match="member-00003"):
-        trained(tmp_path, shard=8)
+        trained(tmp_path, shard_size=8)
 
 
-@pytest.mark.parametrize(("others", "says"), [
-    (["digits"], "digits has inputs of 64 values and classes, but iris has inputs of 4 values and classes"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("other_datasets", "says"),
+    [
+        (["digits"], "digits has inputs of 64 values and classes, but iris has inputs of 4 values and classes"),
+    ],
+)
 def test_data_sets_that_are_not_alike_are_refused(tmp_path: Path, others: list[str], says: str):
     with pytest.raises(UsageError, match=says) as caught:
-        trained(tmp_path, others=others)
+        trained(tmp_path, other_datasets=others)
     assert "\n" not in str(caught.value)
 
 
 def test_subsets_of_classes_are_data_sets_and_members_know_theirs(tmp_path: Path):
-    halves = {"dataset": {"name": "iris", "only": [0, 1]}, "others": [{"name": "iris", "only": [1, 2]}]}
+    halves = {"dataset": {"name": "iris", "only": [0, 1]}, "other_datasets": [{"name": "iris", "only": [1, 2]}]}
     store = trained(tmp_path, **halves, recipe={"lr": 0.05, "batch": 8, "epochs": 20})
     assert store.facts("train_score").min() > 0.85
     assert list(store.facts("dataset")) == ["iris", "iris-2"] * 4
@@ -114,7 +140,7 @@ def test_subsets_of_classes_are_data_sets_and_members_know_theirs(tmp_path: Path
 
 def test_every_data_set_needs_two_members_of_both_kinds():
     with pytest.raises(ValidationError, match="at least 6: two of each of 3 data sets"):
-        params(others=[MORE, MORE])
+        params(other_datasets=[MORE, MORE])
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,8 @@ from stages import zoo as module
 from stages.context import Context
 from stages.datasets import load_fitting
 from stages.errors import Diverged, UsageError
+from stages.members import loop
+from stages.members.draws import Seeds, orders
 from stages.nets.initialise import initialise
 from stages.nets.mlp import build
 from stages.params.dataset import Table
@@ -18,8 +20,6 @@ from stages.params.network import MLP
 from stages.params.zoo import Recipe, ZooParams
 from stages.seeds import generator, seed_of
 from stages.store.weights import Shards
-from stages.training import loop
-from stages.training.draws import Seeds, orders
 from stages.zoo import shards, train_shard, zoo
 
 NOWHERE = Path("/nonexistent")
@@ -27,10 +27,17 @@ NOWHERE = Path("/nonexistent")
 
 def params(**changes) -> ZooParams:
     recipe = {"lr": 0.01, "batch": 32, "epochs": 3} | changes.pop("recipe", {})
-    return ZooParams(**{
-        "dataset": "iris", "network": MLP(widths=(4, 6, 3)), "recipe": Recipe(**recipe),
-        "members": 3, "heldout": 2, "shard": 5, **changes,
-    })  # fmt: skip
+    return ZooParams(
+        **{
+            "dataset": "iris",
+            "network": MLP(widths=(4, 6, 3)),
+            "recipe": Recipe(**recipe),
+            "members": 3,
+            "heldout": 2,
+            "shard_size": 5,
+            **changes,
+        }
+    )
 
 
 def context(out: Path) -> Context:
@@ -53,7 +60,7 @@ def small(tmp_path_factory) -> Shards:
 
 
 def test_shards_are_consecutive_and_cover_all_members():
-    found = shards(params(shard=2))
+    found = shards(params(shard_size=2))
     assert [(s.index, s.start, s.stop) for s in found] == [(0, 0, 2), (1, 2, 4), (2, 4, 5)]
     assert [len(part.names) for part in found] == [2, 2, 1]
 
@@ -69,7 +76,7 @@ def test_names_seeds_splits_and_initialisations_are_stored(tmp_path):
 
 @pytest.mark.parametrize("shard", [1, 2])
 def test_weights_do_not_depend_on_the_shard(small, tmp_path, shard):
-    assert_close(rows(trained(tmp_path, shard=shard)), rows(small), 1e-4)
+    assert_close(rows(trained(tmp_path, shard_size=shard)), rows(small), 1e-4)
 
 
 def test_weights_do_not_depend_on_how_many_others_there_are(small, tmp_path):
@@ -109,9 +116,15 @@ def test_every_epoch_shows_every_example_once_in_an_order_of_its_own():
     assert len({tuple(order.tolist()) for order in shuffles}) == 6
 
 
-@pytest.mark.parametrize("recipe", [
-    {}, {"weight_decay": 0.1}, {"optimizer": "sgd", "lr": 0.1}, {"optimizer": "sgd", "lr": 0.1, "weight_decay": 0.01},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        {},
+        {"weight_decay": 0.1},
+        {"optimizer": "sgd", "lr": 0.1},
+        {"optimizer": "sgd", "lr": 0.1, "weight_decay": 0.01},
+    ],
+)
 def test_stacked_training_equals_a_plain_loop(tmp_path, recipe):
     p, i = params(recipe=recipe), 3
     net = build(p.network)
@@ -157,7 +170,7 @@ def test_members_never_see_validation_examples(tmp_path, monkeypatch):
 
 
 def test_a_shard_that_is_there_is_not_trained_again(tmp_path, monkeypatch):
-    p, ctx = params(shard=2), context(tmp_path)
+    p, ctx = params(shard_size=2), context(tmp_path)
     first = shards(p)[0]
     assert train_shard(p, first, ctx) is True
     monkeypatch.setattr(module, "train_members", lambda *_: pytest.fail("trained again"))
@@ -169,8 +182,8 @@ class Killed(Exception):
 
 
 def test_a_killed_zoo_trains_only_what_is_missing(tmp_path, monkeypatch):
-    whole = trained(tmp_path / "whole", shard=2)
-    p, calls, train = params(shard=2), [], module.train_members
+    whole = trained(tmp_path / "whole", shard_size=2)
+    p, calls, train = params(shard_size=2), [], module.train_members
 
     def dies_at_the_second(*args):
         calls.append(args[2].tolist())
@@ -218,9 +231,9 @@ def test_a_member_that_diverged_is_trained_from_a_fallback_seed(small, tmp_path,
 def test_a_member_that_no_seed_can_train_is_named(tmp_path, monkeypatch):
     calls = diverging(monkeypatch, 3, {0, 1, 2})
     with pytest.raises(Diverged, match=r"member-00003 .* 2 fallback seeds; lower zoo.recipe.lr"):
-        zoo(params(shard=2), context(tmp_path))
+        zoo(params(shard_size=2), context(tmp_path))
     assert calls == [([0, 1], 0), ([2, 3], 0), ([3], 1), ([3], 2)]
-    done, failed, _ = shards(params(shard=2))
+    done, failed, _ = shards(params(shard_size=2))
     assert done.path(tmp_path).exists()
     assert not failed.path(tmp_path).exists()
 
@@ -228,19 +241,22 @@ def test_a_member_that_no_seed_can_train_is_named(tmp_path, monkeypatch):
 def test_without_retries_the_first_divergence_ends_it(tmp_path, monkeypatch):
     calls = diverging(monkeypatch, 0, {0})
     with pytest.raises(Diverged, match="member-00000"):
-        zoo(params(retries=0), context(tmp_path))
+        zoo(params(max_retries=0), context(tmp_path))
     assert calls == [([0, 1, 2, 3, 4], 0)]
 
 
 def test_a_learning_rate_out_of_all_bounds_diverges_for_real(tmp_path):
     with pytest.raises(Diverged, match="member-00000"):
-        zoo(params(recipe={"optimizer": "sgd", "lr": 1e38}, retries=1), context(tmp_path))
+        zoo(params(recipe={"optimizer": "sgd", "lr": 1e38}, max_retries=1), context(tmp_path))
 
 
-@pytest.mark.parametrize(("widths", "said"), [
-    ((5, 6, 3), r"zoo.network doesn't take iris's inputs of shape \(4,\)"),
-    ((4, 6, 2), "zoo.network has 2 outputs, but iris has 3 classes"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("widths", "said"),
+    [
+        ((5, 6, 3), r"zoo.network doesn't take iris's inputs of shape \(4,\)"),
+        ((4, 6, 2), "zoo.network has 2 outputs, but iris has 3 classes"),
+    ],
+)
 def test_a_network_that_does_not_fit_the_data_is_refused(tmp_path, widths, said):
     with pytest.raises(UsageError, match=said):
         zoo(params(network=MLP(widths=widths)), context(tmp_path))

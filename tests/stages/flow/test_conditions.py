@@ -32,9 +32,11 @@ def test_what_is_left_out_is_zeros():
 
 @pytest.mark.parametrize(
     ("asked", "says"),
-    [({"initialisation": ["orthogonal"]}, "found 'orthogonal'; expected one of normal, torch, uniform"),
-     ({"dataset": ["mnist"]}, "the flow was told initialisation, validation_score")],
-)  # fmt: skip
+    [
+        ({"initialisation": ["orthogonal"]}, "found 'orthogonal'; expected one of normal, torch, uniform"),
+        ({"dataset": ["mnist"]}, "the flow was told initialisation, validation_score"),
+    ],
+)
 def test_what_no_member_has_is_named(asked: dict[str, list[str]], says: str):
     with pytest.raises(UsageError, match=says):
         BOTH.encode({name: np.array(values, dtype=object) for name, values in asked.items()})
@@ -45,8 +47,10 @@ def test_facts_that_are_not_known_of_every_member_are_named():
         conditions_of({"validation_score": np.array([0.9, np.nan])})
 
 
-@given(names=st.lists(st.sampled_from("abc"), min_size=1, max_size=5),
-       scores=st.lists(st.floats(0, 1, width=32), min_size=1, max_size=5))  # fmt: skip
+@given(
+    names=st.lists(st.sampled_from("abc"), min_size=1, max_size=5),
+    scores=st.lists(st.floats(0, 1, width=32), min_size=1, max_size=5),
+)
 def test_conditions_come_back_from_plain_values(names: list[str], scores: list[float]):
     told = conditions_of({"initialisation": np.array(names, dtype=object), "validation_score": np.array(scores)})
     assert Conditions.from_json(told.to_json()) == told

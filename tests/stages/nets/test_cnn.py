@@ -11,6 +11,7 @@ from torch.func import functional_call
 
 from stages.context import Context
 from stages.datasets import Train
+from stages.members.loop import train_members
 from stages.nets.cnn import build
 from stages.nets.initialise import initialise
 from stages.nets.registry import example_input
@@ -20,7 +21,6 @@ from stages.params.zoo import Recipe, ZooParams
 from stages.store.layout import Layout
 from stages.symmetry.derive import derive
 from stages.symmetry.prove import idle_halves
-from stages.training.loop import train_members
 
 NETWORK = CNN(widths=(4, 3), channels=2, size=7, classes=5)
 IMAGES = example_input(NETWORK, 11)
@@ -40,9 +40,15 @@ def alone(row: Tensor, images: Tensor) -> Tensor:
 
 def test_an_exported_network_is_plain_torch():
     net = nn.Sequential(
-        nn.Flatten(), nn.Unflatten(1, (2, 7, 7)), nn.Conv2d(2, 4, 3, 2, 1), nn.ReLU(), nn.Conv2d(4, 3, 3, 2, 1),
-        nn.ReLU(), nn.Flatten(), nn.Linear(3 * 2 * 2, 5),
-    )  # fmt: skip
+        nn.Flatten(),
+        nn.Unflatten(1, (2, 7, 7)),
+        nn.Conv2d(2, 4, 3, 2, 1),
+        nn.ReLU(),
+        nn.Conv2d(4, 3, 3, 2, 1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(3 * 2 * 2, 5),
+    )
     net.load_state_dict(LAYOUT.unflatten(ROWS[0]))
     assert_close(outputs(build(NETWORK), LAYOUT, ROWS[:1], IMAGES)[0], net(IMAGES), 1e-6)
 
@@ -60,8 +66,9 @@ def test_stacked_outputs_equal_those_of_each_network_alone(block):
 
 def test_as_many_networks_are_taken_at_once_as_the_widest_activations_allow(monkeypatch):
     taken = []
-    monkeypatch.setattr("stages.nets.stacked.forward", lambda m, part, x, **how: taken.append(part) or
-                        forward(m, part, x, **how))  # fmt: skip
+    monkeypatch.setattr(
+        "stages.nets.stacked.forward", lambda m, part, x, **how: taken.append(part) or forward(m, part, x, **how)
+    )
     outputs(build(NETWORK), LAYOUT, ROWS, IMAGES, block=3 * 11 * 4 * 4 * 4)  # 4 channels of 4 x 4
     assert [len(part["2.bias"]) for part in taken] == [3, 3]
 

@@ -40,10 +40,12 @@ def test_initial_weights_come_from_the_generator_alone(network: Network, how):
 
 
 KNOWN = {
-    "torch": (-0.003743410110473633, 0.26822179555892944), "kaiming_uniform": (-0.009169445373117924, 0.657006561756134),
-    "xavier_uniform": (-0.006931448820978403, 0.4966502785682678), "uniform": (-0.003743410110473633, 0.26822179555892944),
+    "torch": (-0.003743410110473633, 0.26822179555892944),
+    "kaiming_uniform": (-0.009169445373117924, 0.657006561756134),
+    "xavier_uniform": (-0.006931448820978403, 0.4966502785682678),
+    "uniform": (-0.003743410110473633, 0.26822179555892944),
     "normal": (0.7704980373382568, -0.146714448928833),
-}  # fmt: skip
+}
 """From the first release: zoos of MLPs start where they always started."""
 
 
@@ -53,13 +55,16 @@ def test_mlps_start_where_they_always_started(how):
     assert tuple(state["1.weight"][0, :2].tolist()) == KNOWN[how]
 
 
-@pytest.mark.parametrize(("how", "std"), [
-    ("torch", 1 / np.sqrt(3 * 400)),
-    ("kaiming_uniform", np.sqrt(2 / 400)),
-    ("xavier_uniform", np.sqrt(2 / (400 + 300))),
-    ("uniform", 1 / np.sqrt(12)),
-    ("normal", 0.5),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("how", "std"),
+    [
+        ("torch", 1 / np.sqrt(3 * 400)),
+        ("kaiming_uniform", np.sqrt(2 / 400)),
+        ("xavier_uniform", np.sqrt(2 / (400 + 300))),
+        ("uniform", 1 / np.sqrt(12)),
+        ("normal", 0.5),
+    ],
+)
 def test_spreads_are_as_their_names_say(how, std):
     state = initialise(MLP(widths=(400, 300, 2)), how, draw(0))
     assert float(state["1.weight"].std()) == pytest.approx(std, rel=0.02)

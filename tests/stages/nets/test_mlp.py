@@ -35,5 +35,8 @@ def test_the_registry_builds_what_is_described():
     network = MLP(widths=(4, 7, 3))
     state = build_any(network).state_dict()
     assert {name: tuple(t.shape) for name, t in state.items()} == {
-        "1.weight": (7, 4), "1.bias": (7,), "3.weight": (3, 7), "3.bias": (3,),
-    }  # fmt: skip
+        "1.weight": (7, 4),
+        "1.bias": (7,),
+        "3.weight": (3, 7),
+        "3.bias": (3,),
+    }

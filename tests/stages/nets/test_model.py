@@ -15,19 +15,22 @@ def described(model: str, **kwargs) -> Model:
     return Model(model=model, kwargs=kwargs, input=(3, 32, 32))
 
 
-@pytest.mark.parametrize(("network", "words"), [
-    (described("timm:vit_tiny_patch16_22"), ("vit_tiny_patch16_22:", "timm", "vit_tiny_patch16_224")),
-    (described("torchvision:resnet35"), ("resnet35:", "torchvision", "resnet34")),
-    (described("torchvision:fasterrcnn_resnet50_fpn"), ("no such model in torchvision",)),
-    (described("timm:vit_tiny_patch16_224", dept=2), ("kwargs.dept", "nearest: depth")),
-    (described("torchvision:resnet18", num_class=2), ("kwargs.num_class:", "nearest: num_classes")),
-    (described("torch.nn:Linear", in_feature=2), ("kwargs.in_feature:", "in_features")),
-    (described("torch.nn:Linear"), ("missing", "in_features")),
-    (described("nowhere_at_all.nets:make"), ("nowhere_at_all", "PYTHONPATH")),
-    (described("torch.nn:Linea"), ("torch.nn has no 'Linea'", "Linear")),
-    (described("torch:pi"), ("is a float",)),
-    (described("builtins:dict"), ("makes a dict", "torch.nn.Module")),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("network", "words"),
+    [
+        (described("timm:vit_tiny_patch16_22"), ("vit_tiny_patch16_22:", "timm", "vit_tiny_patch16_224")),
+        (described("torchvision:resnet35"), ("resnet35:", "torchvision", "resnet34")),
+        (described("torchvision:fasterrcnn_resnet50_fpn"), ("no such model in torchvision",)),
+        (described("timm:vit_tiny_patch16_224", dept=2), ("kwargs.dept", "nearest: depth")),
+        (described("torchvision:resnet18", num_class=2), ("kwargs.num_class:", "nearest: num_classes")),
+        (described("torch.nn:Linear", in_feature=2), ("kwargs.in_feature:", "in_features")),
+        (described("torch.nn:Linear"), ("missing", "in_features")),
+        (described("nowhere_at_all.nets:make"), ("nowhere_at_all", "PYTHONPATH")),
+        (described("torch.nn:Linea"), ("torch.nn has no 'Linea'", "Linear")),
+        (described("torch:pi"), ("is a float",)),
+        (described("builtins:dict"), ("makes a dict", "torch.nn.Module")),
+    ],
+)
 def test_what_does_not_exist_is_explained_in_one_line_with_the_nearest_name(network, words):
     with pytest.raises(UsageError) as caught:
         build(network)

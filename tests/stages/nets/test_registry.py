@@ -70,8 +70,12 @@ def test_a_row_s_weights_make_the_outputs_and_only_batchnorm_stores_floating_buf
     state = {name: t for name, t in other.state_dict().items() if name in {s.name for s in layout.slots}}
     assert_close(functional_call(module, state, (inputs,)), other(inputs), 1e-6)
     assert not torch.equal(module(inputs), other(inputs))
-    statistics = {f"{name}.{kind}" for name, layer in module.named_modules() if isinstance(layer, nn.BatchNorm2d)
-                  for kind in ("running_mean", "running_var")}  # fmt: skip
+    statistics = {
+        f"{name}.{kind}"
+        for name, layer in module.named_modules()
+        if isinstance(layer, nn.BatchNorm2d)
+        for kind in ("running_mean", "running_var")
+    }
     assert {slot.name for slot in layout.slots if slot.buffer} == statistics
     assert bool(statistics) == (network.kind in ("resnet", "resnet18") or network.shape == (3, 32, 32))
 

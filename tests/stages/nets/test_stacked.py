@@ -63,9 +63,14 @@ def test_networks_that_are_not_stacked_give_the_same_outputs():
     assert_close(outputs(wrapped, LAYOUT, ROWS, many), outputs(build(NETWORK), LAYOUT, ROWS, many), 1e-5)
 
 
-@pytest.mark.parametrize("module", [
-    torch.nn.Sequential(torch.nn.Conv2d(16, 70, 3)), torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2)),
-    torch.nn.Sequential(torch.nn.Linear(600, 600)), torch.nn.Linear(2, 2),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "module",
+    [
+        torch.nn.Sequential(torch.nn.Conv2d(16, 70, 3)),
+        torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2)),
+        torch.nn.Sequential(torch.nn.Linear(600, 600)),
+        torch.nn.Linear(2, 2),
+    ],
+)
 def test_large_layers_batchnorm_and_unknown_forwards_are_not_stacked(module):
     assert not stackable(module)

@@ -35,8 +35,14 @@ def test_a_zoo_is_trained_unless_it_says_otherwise():
 
 
 def test_the_network_may_be_written_in_short():
-    short = {"source": "checkpoints", "files": "a", "heldout": 2, "model": "timm:vit_tiny_patch16_224",
-             "kwargs": {"num_classes": 10}, "input": [3, 224, 224]}  # fmt: skip
+    short = {
+        "source": "checkpoints",
+        "files": "a",
+        "heldout": 2,
+        "model": "timm:vit_tiny_patch16_224",
+        "kwargs": {"num_classes": 10},
+        "input": [3, 224, 224],
+    }
     network = {"kind": "model", **{name: short[name] for name in ("model", "kwargs", "input")}}
     long = {"source": "checkpoints", "files": "a", "heldout": 2, "network": network}
     assert ImportedZoo.model_validate(short) == ImportedZoo.model_validate(long)
@@ -44,7 +50,7 @@ def test_the_network_may_be_written_in_short():
         ImportedZoo.model_validate({**VALUES, "model": "a:b", "kwargs": {}})
 
 
-@pytest.mark.parametrize("change", [{"heldout": 1}, {"members": 1}, {"files": ""}, {"shard": 0}, {"recipe": {}}])
+@pytest.mark.parametrize("change", [{"heldout": 1}, {"members": 1}, {"files": ""}, {"shard_size": 0}, {"recipe": {}}])
 def test_values_out_of_bounds_are_refused(change):
     with pytest.raises(ValidationError):
         ImportedZoo.model_validate(VALUES | change)
@@ -128,16 +134,22 @@ def test_a_relative_pattern_means_the_project_s_folder(tmp_path):
     assert pattern(configuration(tmp_path, here)) == f"{tmp_path}/*.pt"
 
 
-@pytest.mark.parametrize(("zoo", "said"), [
-    ("{source: checkpoint, files: a}", "zoo.source: unknown value 'checkpoint', did you mean 'checkpoints'"),
-    ("{source: checkpoints, network: {kind: mlp, widths: [2, 2]}, heldout: 2}", "zoo.files: required, but missing"),
-    ("{source: checkpoints, files: a, model: 'a:b', heldout: 2}", "zoo.input: required, but missing"),
-    ("{source: checkpoints, files: a, model: 'a:b', input: [2], heldout: 1}", "zoo.heldout: input should be greater"),
-    ("{source: checkpoints, files: a, model: 'a:b', input: [2], heldout: 2, recipe: 1}", "zoo.recipe: unknown key"),
-    ("{source: checkpoints, files: a, file: b, model: 'a:b', input: [2], heldout: 2}", "did you mean 'files'"),
-    ("{source: checkpoints, files: a, network: {kind: mlp, widths: [2]}, heldout: 2}", "zoo.network.widths: "),
-    ("{dataset: iris, network: {kind: mlp, widths: [4, 3]}, members: 2, heldout: 2}", "zoo.recipe: required"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("zoo", "said"),
+    [
+        ("{source: checkpoint, files: a}", "zoo.source: unknown value 'checkpoint', did you mean 'checkpoints'"),
+        ("{source: checkpoints, network: {kind: mlp, widths: [2, 2]}, heldout: 2}", "zoo.files: required, but missing"),
+        ("{source: checkpoints, files: a, model: 'a:b', heldout: 2}", "zoo.input: required, but missing"),
+        (
+            "{source: checkpoints, files: a, model: 'a:b', input: [2], heldout: 1}",
+            "zoo.heldout: input should be greater",
+        ),
+        ("{source: checkpoints, files: a, model: 'a:b', input: [2], heldout: 2, recipe: 1}", "zoo.recipe: unknown key"),
+        ("{source: checkpoints, files: a, file: b, model: 'a:b', input: [2], heldout: 2}", "did you mean 'files'"),
+        ("{source: checkpoints, files: a, network: {kind: mlp, widths: [2]}, heldout: 2}", "zoo.network.widths: "),
+        ("{dataset: iris, network: {kind: mlp, widths: [4, 3]}, members: 2, heldout: 2}", "zoo.recipe: required"),
+    ],
+)
 def test_what_is_wrong_is_named_as_the_file_has_it(tmp_path, zoo, said):
     with pytest.raises(UsageError) as caught:
         load(configuration(tmp_path, zoo))

@@ -3,7 +3,7 @@ import copy
 
 import pytest
 import torch
-from foreign import convnet, prefixed, save, trained
+from foreign_checkpoints import convnet, prefixed, save, trained
 from torch import nn
 
 from stages.errors import Damaged, UsageError
@@ -43,9 +43,11 @@ def test_what_a_training_loop_saved_is_unwrapped_and_said(tmp_path, where):
 
 def test_lightning_s_callbacks_are_not_taken_for_weights(tmp_path):
     saved = {
-        "state_dict": prefixed(PLAIN, "model."), "callbacks": {"ModelCheckpoint": {"best_model_score": torch.ones(())}},
-        "optimizer_states": [{"state": {}}], "pytorch-lightning_version": "2.0",
-    }  # fmt: skip
+        "state_dict": prefixed(PLAIN, "model."),
+        "callbacks": {"ModelCheckpoint": {"best_model_score": torch.ones(())}},
+        "optimizer_states": [{"state": {}}],
+        "pytorch-lightning_version": "2.0",
+    }
     assert same(read_checkpoint(save(tmp_path / "a.ckpt", saved)).tensors, prefixed(PLAIN, "model."))
 
 
@@ -73,14 +75,21 @@ def test_a_layer_that_happens_to_be_called_ema_stays(tmp_path):
     assert same(read_checkpoint(save(tmp_path / "a.pt", tensors)).tensors, tensors)
 
 
-@pytest.mark.parametrize(("saved", "ema", "said"), [
-    ({"state_dict": PLAIN}, True, r"a\.pt: holds no moving average \(ema\), under 'state_dict'; set zoo.ema: false"),
-    ({"ema": AVERAGE}, False, r"a\.pt: holds only a moving average, under 'ema'; set zoo.ema: true"),
-    ({"generator": PLAIN, "critic": PLAIN}, False, r"a\.pt: holds several sets of tensors, 'generator', 'critic'"),
-    ({"epoch": 3}, False, r"a\.pt: holds no named tensors \(dict\)"),
-    ([torch.ones(2)], False, r"a\.pt: holds no named tensors \(list\)"),
-    ({}, False, r"a\.pt: holds no named tensors"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("saved", "ema", "said"),
+    [
+        (
+            {"state_dict": PLAIN},
+            True,
+            r"a\.pt: holds no moving average \(ema\), under 'state_dict'; set zoo.ema: false",
+        ),
+        ({"ema": AVERAGE}, False, r"a\.pt: holds only a moving average, under 'ema'; set zoo.ema: true"),
+        ({"generator": PLAIN, "critic": PLAIN}, False, r"a\.pt: holds several sets of tensors, 'generator', 'critic'"),
+        ({"epoch": 3}, False, r"a\.pt: holds no named tensors \(dict\)"),
+        ([torch.ones(2)], False, r"a\.pt: holds no named tensors \(list\)"),
+        ({}, False, r"a\.pt: holds no named tensors"),
+    ],
+)
 def test_a_file_that_does_not_say_what_is_meant_is_refused(tmp_path, saved, ema, said):
     with pytest.raises(UsageError, match=said) as caught:
         read_checkpoint(save(tmp_path / "a.pt", saved), ema)
@@ -100,10 +109,15 @@ def spring() -> None:
     Trap.sprung = True
 
 
-@pytest.mark.parametrize("saved", [
-    convnet(), {"state_dict": PLAIN, "args": argparse.Namespace(lr=0.1)}, {"state_dict": PLAIN, "x": Trap()},
-    {"optimizer": nn.Linear(2, 2)},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "saved",
+    [
+        convnet(),
+        {"state_dict": PLAIN, "args": argparse.Namespace(lr=0.1)},
+        {"state_dict": PLAIN, "x": Trap()},
+        {"optimizer": nn.Linear(2, 2)},
+    ],
+)
 @pytest.mark.parametrize("old", [False, True])
 def test_a_file_that_would_run_code_is_refused_and_runs_none(tmp_path, saved, old):
     torch.save(saved, tmp_path / "a.pt", _use_new_zipfile_serialization=not old)

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from foreign import convnet, prefixed, trained
+from foreign_checkpoints import convnet, prefixed, trained
 from torch import nn
 from torch.func import functional_call
 
@@ -126,28 +126,44 @@ def without(*names: str):
     return {name: tensor for name, tensor in STATE.items() if name not in names}
 
 
-@pytest.mark.parametrize(("state", "said"), [
-    (without("5.bias"), r"run3.pt: tensor '5.bias' \(3,\) of zoo.network is missing"),
-    (without("5.bias", "0.weight"), r"tensor '0.weight' \(4, 1, 3, 3\) of zoo.network is missing \(and 1 more\)"),
-    (without("5.bias") | {"5.biases": torch.ones(3)}, r"'5.bias' .* is missing; nearest name: '5.biases'"),
-    ({**STATE, "6.weight": torch.ones(3)}, r"run3.pt: tensor '6.weight' isn't part of zoo.network; nearest name: '.\.w"),
-    (without("1.running_mean", "1.running_var"),
-     r"run3.pt: buffer '1.running_mean' \(4,\) .* is missing \(and 1 more\); save the whole state_dict"),
-    (changed(**{"5__weight": torch.ones(10, 4)}), r"run3.pt: tensor '5.weight' has shape \(10, 4\), but in .* \(3, 4\)"),
-    (changed(**{"5__weight": torch.ones(4, 3)}), r"tensor '5.weight' has shape \(4, 3\)"),
-    (changed(**{"5__bias": torch.ones(3, dtype=torch.int8)}), "tensor '5.bias' holds int8 values"),
-    (changed(**{"5__bias": torch.ones(3, dtype=torch.complex64)}), "tensor '5.bias' holds complex64 values"),
-    (changed(**{"5__weight": torch.ones(3, 4).to_sparse()}), "tensor '5.weight' holds sparse float32 values"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        (without("5.bias"), r"run3.pt: tensor '5.bias' \(3,\) of zoo.network is missing"),
+        (without("5.bias", "0.weight"), r"tensor '0.weight' \(4, 1, 3, 3\) of zoo.network is missing \(and 1 more\)"),
+        (without("5.bias") | {"5.biases": torch.ones(3)}, r"'5.bias' .* is missing; nearest name: '5.biases'"),
+        (
+            {**STATE, "6.weight": torch.ones(3)},
+            r"run3.pt: tensor '6.weight' isn't part of zoo.network; nearest name: '.\.w",
+        ),
+        (
+            without("1.running_mean", "1.running_var"),
+            r"run3.pt: buffer '1.running_mean' \(4,\) .* is missing \(and 1 more\); save the whole state_dict",
+        ),
+        (
+            changed(**{"5__weight": torch.ones(10, 4)}),
+            r"run3.pt: tensor '5.weight' has shape \(10, 4\), but in .* \(3, 4\)",
+        ),
+        (changed(**{"5__weight": torch.ones(4, 3)}), r"tensor '5.weight' has shape \(4, 3\)"),
+        (changed(**{"5__bias": torch.ones(3, dtype=torch.int8)}), "tensor '5.bias' holds int8 values"),
+        (changed(**{"5__bias": torch.ones(3, dtype=torch.complex64)}), "tensor '5.bias' holds complex64 values"),
+        (changed(**{"5__weight": torch.ones(3, 4).to_sparse()}), "tensor '5.weight' holds sparse float32 values"),
+    ],
+)
 def test_what_does_not_fit_is_named_with_file_and_tensor(state, said):
     with pytest.raises(LayoutMismatch, match=said) as caught:
         match(state)
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("value", "dtype"), [
-    (float("nan"), torch.float32), (float("-inf"), torch.float16), (1e300, torch.float64),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("value", "dtype"),
+    [
+        (float("nan"), torch.float32),
+        (float("-inf"), torch.float16),
+        (1e300, torch.float64),
+    ],
+)
 def test_values_that_are_not_finite_are_counted_and_placed(value, dtype):
     bad = STATE["5.weight"].to(dtype).clone()
     bad[1, 2] = bad[2, 0] = value

@@ -13,8 +13,8 @@ from strategies import chunkings
 from stages.errors import Damaged, Diverged, LayoutMismatch, NotComplete
 from stages.store import weights as module
 from stages.store.arrays import digest_group, open_group
+from stages.store.chunks import ChunkPlan
 from stages.store.layout import Layout
-from stages.store.plan import ChunkPlan
 from stages.store.weights import Shards, Weights, WeightsWriter, write_weights
 
 LAYOUT = Layout.of({"up.weight": torch.zeros(3, 2), "up.bias": torch.zeros(3), "scale": torch.tensor(0.0)})

@@ -108,8 +108,11 @@ def test_residual_additions_tie_their_branches_into_one_stream():
     assert len(streams) == 1
     assert {a.tensor.partition(".")[0] for a in streams[0].axes} == {"stem", "a", "b", "norm", "head"}
     assert {a.tensor for a in streams[0].axes if "norm" in a.tensor} == {
-        "norm.weight", "norm.bias", "norm.running_mean", "norm.running_var",
-    }  # fmt: skip
+        "norm.weight",
+        "norm.bias",
+        "norm.running_mean",
+        "norm.running_var",
+    }
     assert len(found.groups) == 2
 
 

@@ -79,11 +79,14 @@ def test_concatenations_are_refined_until_they_meet():
     assert shape(a) == shape(b) == ("concat", 2, 2, 3)
 
 
-@pytest.mark.parametrize(("a", "b"), [
-    (product([Units(2), Units(3)]), product([Units(3), Units(2)])),
-    (product([Units(2), Units(3)]), concat([Units(2), Units(4)])),
-    (Units(4), Units(5)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        (product([Units(2), Units(3)]), product([Units(3), Units(2)])),
+        (product([Units(2), Units(3)]), concat([Units(2), Units(4)])),
+        (Units(4), Units(5)),
+    ],
+)
 def test_structures_that_cannot_agree_are_fixed(a, b):
     unify(a, b)
     assert all(u.fixed for e in (a, b) for u in sets(e))

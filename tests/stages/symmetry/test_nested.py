@@ -61,8 +61,14 @@ def test_elements_form_a_group_and_act_as_one(seed, one, two, three):
 def test_heads_move_whole_and_dimensions_within_them():
     """Twelve queries' rows: heads change places, and in the new first head the dimensions go round."""
     rows = torch.arange(18.0)[:, None].expand(18, 12).double()
-    moved = TABLE.act({HEADS: torch.tensor([1, 0]), QUERIES: torch.tensor([[1, 2, 0], [0, 1, 2]]),
-                       VALUES: torch.tensor([[0, 1, 2], [0, 1, 2]])}, weights(0) | {"qkv.weight": rows})  # fmt: skip
+    moved = TABLE.act(
+        {
+            HEADS: torch.tensor([1, 0]),
+            QUERIES: torch.tensor([[1, 2, 0], [0, 1, 2]]),
+            VALUES: torch.tensor([[0, 1, 2], [0, 1, 2]]),
+        },
+        weights(0) | {"qkv.weight": rows},
+    )
     assert moved["qkv.weight"][:, 0].tolist() == [4, 5, 3, 0, 1, 2, 10, 11, 9, 6, 7, 8, 15, 16, 17, 12, 13, 14]
 
 
@@ -107,11 +113,18 @@ def test_heads_and_dimensions_are_solved_to_the_optimum_together(seed, other, dr
                     element[inner] = element[inner].clone()
                     element[inner][place] = row
                     moved = TABLE.act(element, candidate)
-                    scores.append(sum(
-                        float((reference[a.tensor].movedim(a.axis, 0)[places] * moved[a.tensor].movedim(a.axis, 0)[places]).sum())
-                        for a in tables.groups[inner].axes
-                        for places in [TABLE.places(inner, a)[place].flatten()]
-                    ))  # fmt: skip
+                    scores.append(
+                        sum(
+                            float(
+                                (
+                                    reference[a.tensor].movedim(a.axis, 0)[places]
+                                    * moved[a.tensor].movedim(a.axis, 0)[places]
+                                ).sum()
+                            )
+                            for a in tables.groups[inner].axes
+                            for places in [TABLE.places(inner, a)[place].flatten()]
+                        )
+                    )
                 best += max(scores)
             per_head[place, head] = best
     optimum = max(per_head[0, 0] + per_head[1, 1], per_head[0, 1] + per_head[1, 0])

@@ -1,0 +1,1 @@
+"""The dag on Prefect: flow, servers, records of runs, artifacts on its pages."""

@@ -1,0 +1,213 @@
+"""The dag as a Prefect flow: every stage a task, the units of a long stage side by side.
+
+No `from __future__ import annotations` here: Prefect reads the flow's annotations to check and show its parameters.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+from uuid import UUID
+
+import httpx
+from prefect import flow, get_client, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+from prefect.deployments.runner import EntrypointType
+from prefect.events.worker import EventsWorker
+from prefect.futures import PrefectFuture, as_completed
+from prefect.logging.handlers import APILogWorker
+from prefect.runner import Runner as DeploymentRunner
+from prefect.runtime import flow_run, task_run
+from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+from prefect.states import Completed, Failed
+from prefect.task_runners import ThreadPoolTaskRunner
+from prefect.utilities.annotations import quote  # what Prefect should hand on without looking into it
+
+from pipeline.config import PROJECT, flat_overrides, load
+from pipeline.dag import dag
+from pipeline.prefect.artifacts import Progress, show_figures
+from pipeline.prefect.discovery import Listener, home_of
+from pipeline.prefect.records import books, is_final, mark_dead, registered, task_runs
+from pipeline.runner import Runner
+from stages.errors import DwfError
+from stages.store.refs import Ref
+
+ABOUT = "From seeds to evaluated new networks; finished work is reused."
+POLL_SECONDS = 2
+"""How often a served deployment looks for new runs."""
+SETTLE_SECONDS = 5.0
+"""How long a finished run waits for the server to have recorded all of it."""
+
+
+@dataclass
+class Observed:
+    """A run of the flow as its own process sees it: who listens, which flow run it is, which task runs began."""
+
+    listener: Listener
+    flow_run: UUID | None = None
+    tasks: set[str] = field(default_factory=set)
+
+
+observed: ContextVar[Observed | None] = ContextVar("observed", default=None)
+"""Flow parameters are JSON, so `dwf run` leaves its listener here; the run of a deployment finds none."""
+
+
+@flow(name="dwf", flow_run_name="{config}", description=ABOUT)
+def dwf(
+    config: str = "conf/iris_mlp.yaml",
+    overrides: dict[str, Any] | None = None,
+    store: str | None = None,
+    data_root: str | None = None,
+) -> Any:
+    """From seeds to evaluated new networks; the result is the report's folder, or the DwfError that ended a stage.
+
+    Prefect shows this on its page:
+
+    Args:
+        config: Configuration: a path, absolute or below the project.
+        overrides: Values laid over the configuration, e.g. {"fit.steps": 500}.
+        store: Folder of all artifacts, instead of the one in the configuration.
+        data_root: Folder of the data sets, instead of the one in the configuration.
+    """
+    folders = (Path(folder) if folder else None for folder in (store, data_root))
+    run = observed.get() or Observed(Progress())
+    run.flow_run = UUID(flow_run.id)
+    try:
+        experiment = load(Path(config), flat_overrides(overrides or {}), *folders)
+        with registered(home_of(experiment.store_root), run.flow_run):
+            return Completed(data=str(run_dag(Runner(experiment, run.listener.watch), run).path))
+    except DwfError as error:
+        return _explained(error)
+
+
+def run_dag(runner: Runner, run: Observed) -> Ref:
+    """The dag with every stage a task; whatever ends it early stops the tasks in other threads too."""
+
+    def call(stage: str, /, **upstream: Ref) -> Ref:
+        units = runner.units(stage, upstream)
+        done = _side_by_side(runner, run, stage, units, upstream) if len(units) > 1 else []
+        named = run_stage.with_options(**OPTIONS.get(stage, {}), name=stage, task_run_name=stage)
+        return named(quote(runner), quote(run), stage, upstream, return_state=True, wait_for=done).result()
+
+    try:
+        return dag(call)
+    except BaseException:
+        runner.stop.set()
+        raise
+
+
+def _side_by_side(
+    runner: Runner, run: Observed, stage: str, units: Sequence[Any], upstream: dict[str, Ref]
+) -> list[PrefectFuture[Any]]:
+    """Do all units of a stage, as many at once as there are threads; raises the first failure."""
+    work = run_unit.with_options(name=f"{stage} shard", task_run_name=stage + " shard {unit.index}")
+    shared = {"runner": quote(runner), "run": quote(run), "stage": stage, "total": len(units), "upstream": upstream}
+    with ThreadPoolTaskRunner(max_workers=runner.experiment.threads) as pool:
+        futures: list[PrefectFuture[Any]] = [pool.submit(work, shared | {"unit": unit}) for unit in units]
+        try:
+            for future in as_completed(futures):
+                future.result()
+        except BaseException:
+            runner.stop.set()
+            raise
+    return futures
+
+
+@task(cache_policy=NO_CACHE, persist_result=False)
+def run_unit(runner: Runner, run: Observed, stage: str, unit: Any, total: int, upstream: dict[str, Ref]) -> Any:
+    """One unit of a stage; its state is named Cached if it was done before."""
+    run.tasks.add(str(task_run.id))
+    try:
+        did = runner.run_unit(stage, unit, total, upstream)
+    except DwfError as error:
+        return _explained(error)
+    return Completed(name="Completed" if did else "Cached")
+
+
+@task(cache_policy=NO_CACHE, persist_result=False)
+def run_stage(runner: Runner, run: Observed, stage: str, upstream: dict[str, Ref]) -> Any:
+    """One stage's artifact; its state is named Cached if it was there before."""
+    run.tasks.add(str(task_run.id))
+    try:
+        ref, reused = runner.run(stage, upstream)
+    except DwfError as error:
+        return _explained(error)
+    run.listener.done(stage, ref, reused)
+    if stage == "evaluate":
+        show_figures(ref)
+    return Completed(name="Cached" if reused else "Completed", message=str(ref.path), data=ref)
+
+
+def _explained(error: DwfError) -> State[Any]:
+    """A failure that needs no traceback in Prefect's log and no second try; `.result()` raises it."""
+    return Failed(message=str(error), data=error)
+
+
+def _may_pass(task: Any, task_run: Any, state: State[Any]) -> bool:
+    """Whether trying again may help."""
+    from torch import OutOfMemoryError
+
+    del task, task_run
+    return isinstance(state.result(raise_on_failure=False), OSError | OutOfMemoryError)
+
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "fit": {"retries": 2, "retry_delay_seconds": 5, "retry_condition_fn": _may_pass},
+}
+"""What is particular to a stage's task."""
+
+
+def run_here(url: str, parameters: dict[str, Any], listener: Listener) -> None:
+    """Run the flow in this process and return when the server has recorded all of it.
+
+    Raises the DwfError that ended a stage, as it was, or one saying that the server was lost.
+    """
+    run = Observed(listener)
+    token = observed.set(run)
+    # Prefect's heartbeat thread makes every run last a second or more, and our lock is a better sign of life
+    settings: dict[Any, Any] = {PREFECT_API_URL: url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
+    try:
+        with temporary_settings(settings):
+            try:
+                dwf(**parameters, return_state=True).result()
+            finally:
+                _settle(run)
+    except httpx.HTTPError as error:
+        reason = str(error).partition("\n")[0]
+        raise DwfError(f"{url}: lost Prefect's server ({reason}); finished work is kept: run the same again") from error
+    finally:
+        observed.reset(token)
+
+
+def _settle(run: Observed) -> None:
+    """Send what is still queued, then wait, not for long, until the server knows how every task ended."""
+    EventsWorker.drain_all(timeout=SETTLE_SECONDS)
+    APILogWorker.drain_all(timeout=SETTLE_SECONDS)
+    deadline = time.monotonic() + SETTLE_SECONDS
+    with get_client(sync_client=True) as client, suppress(httpx.HTTPError):
+        while run.flow_run and time.monotonic() < deadline:
+            if sum(is_final(begun.state) for begun in task_runs(client, run.flow_run)) >= len(run.tasks):
+                return
+            time.sleep(0.1)
+
+
+def serve(home: Path, limit: int, ready: Callable[[], None]) -> None:
+    """Register the deployment `full` and carry out its runs, `limit` at a time, until interrupted."""
+    store = home.parent
+    defaults = {} if store == PROJECT / "data" else {"store": str(store)}
+    deployment = dwf.to_deployment("full", parameters=defaults, entrypoint_type=EntrypointType.MODULE_PATH)
+    runner = DeploymentRunner(name="full", limit=limit, query_seconds=POLL_SECONDS, pause_on_shutdown=False)
+    # dwf.serve would pickle the flow by value into each run's process; this way the process imports it
+    runner.add_deployment(cast("Any", deployment))
+    ready()
+    try:
+        with suppress(KeyboardInterrupt):
+            asyncio.run(runner.start())
+    finally:
+        with books(home), suppress(httpx.HTTPError):
+            mark_dead(home)

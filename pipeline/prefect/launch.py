@@ -1,0 +1,101 @@
+"""`dwf run` and `dwf up`: the flow at a server that is found, or at one of our own.
+
+Importing this module must stay cheap: Prefect takes seconds to import, so a server boots while that happens.
+"""
+
+import importlib
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pipeline.config import Experiment, keyed_overrides
+from pipeline.prefect.discovery import (
+    Listener,
+    configured_api,
+    healthy,
+    home_of,
+    reporting_to,
+    require_writable,
+    which_api,
+)
+from pipeline.prefect.server import embedded_server, start_server
+
+READY = (
+    "'full' is served: start runs at {page} or with\n  PREFECT_API_URL={url} prefect deployment run dwf/full --watch"
+)
+
+
+def run_with_prefect(
+    config: Path,
+    overrides: Sequence[str],
+    store: Path | None,
+    data: Path | None,
+    experiment: Experiment,
+    listener: Listener,
+) -> None:
+    """Run the flow `dwf` in this process, recorded by the server that `which_api` names or by one of its own.
+
+    `experiment` is what the other arguments come to. Raises the DwfError that ended a stage, as it was.
+    """
+    home = home_of(experiment.store_root)
+    require_writable(home)
+    parameters = {
+        "config": str(config),
+        "overrides": keyed_overrides(overrides),
+        "store": str(store.absolute()) if store else None,
+        "data_root": str(data.absolute()) if data else None,
+    }
+    if url := which_api(home):
+        _run(url, home, parameters, listener, lambda: None)
+        return
+    with embedded_server(home) as server:
+        _run(server.url, home, parameters, listener, server.wait)
+
+
+def _run(
+    url: str, home: Path, parameters: dict[str, Any], listener: Listener, wait_for_server: Callable[[], None]
+) -> None:
+    with reporting_to(url, home, aloud=bool(os.environ.get("DWF_DEBUG"))):
+        importlib.import_module("torch")  # while the server boots
+        from pipeline.prefect.flow import run_here
+
+        wait_for_server()
+        run_here(url, parameters, listener)
+
+
+def up(home: Path, port: int, ready: Callable[[str], None] = lambda text: None, limit: int = 1) -> None:
+    """Serve the deployment `dwf/full` until Ctrl-C, at a server that is found or started; `ready` is told when and where.
+
+    At most `limit` runs go on at once, the rest wait. Raises DwfError as `start_server` does.
+    """
+    require_writable(home)
+    record = home / "server.json"
+    with _server_for(home, port) as url, reporting_to(url, home, aloud=True):
+        from pipeline.prefect.flow import serve
+
+        record.write_text(json.dumps({"url": url, "pid": os.getpid()}))
+        try:
+            serve(home, limit, lambda: ready(READY.format(page=url.removesuffix("/api"), url=url)))
+        finally:
+            record.unlink(missing_ok=True)
+
+
+@contextmanager
+def _server_for(home: Path, port: int) -> Iterator[str]:
+    """The configured API, a server found at the port, or one started there for the length of the block."""
+    here = f"http://127.0.0.1:{port}/api"
+    chosen = (configured_api() or here).rstrip("/")
+    if chosen.replace("localhost", "127.0.0.1") != here and which_api(home):
+        yield chosen
+    elif healthy(here):
+        yield here
+    else:
+        server = start_server(home, port, ui=True)
+        try:
+            server.wait()
+            yield here
+        finally:
+            server.stop()

@@ -1,0 +1,172 @@
+"""Prefect servers of our own: each in a process that ends when ours does, however that ends."""
+
+import importlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.prefect.discovery import QUIET, healthy, require_writable
+from stages.errors import DwfError
+
+MARK = "pipeline.prefect.server"
+"""What the command line of a server of ours contains, after `-m`."""
+
+
+@dataclass
+class Server:
+    """A Prefect server in a process of its own, which ends when this process does, however that ends."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def wait(self) -> None:
+        """Return once it is ready; raises DwfError if it ends before, or takes longer than DWF_SERVER_TIMEOUT seconds."""
+        limit = float(os.environ.get("DWF_SERVER_TIMEOUT", "120"))
+        deadline = time.monotonic() + limit
+        while not healthy(self.url):
+            if self.process.poll() is not None:
+                raise DwfError(f"Prefect's server ended while it started: {self._last_words()} (more in {self.log})")
+            if time.monotonic() > deadline:
+                raise DwfError(
+                    f"Prefect's server wasn't ready after {limit:g} s (set DWF_SERVER_TIMEOUT): {self._last_words()}; "
+                    "run with --direct to do without"
+                )
+            time.sleep(0.1)
+
+    def _last_words(self) -> str:
+        lines = self.log.read_text(errors="replace").strip().splitlines()
+        return lines[-1].strip() if lines else "it said nothing"
+
+    def stop(self) -> None:
+        """End it, gently first; the log of one that ended by itself stays."""
+        if self.process.poll() is None:
+            _forget(self.log)
+        self.process.terminate()
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+
+
+def start_server(home: Path, port: int = 0, ui: bool = False) -> Server:
+    """Start a server that keeps its database in `home`, on a free port unless one is given; `wait` for it before use.
+
+    Raises DwfError when `home` isn't writable or the port is taken.
+    """
+    require_writable(home)
+    end_leftover_servers(home)
+    (home / "servers").mkdir(exist_ok=True)
+    with _bound(port) as listener:
+        port = listener.getsockname()[1]
+        log = home / "servers" / f"{port}.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(  # noqa: S603 - our own module
+                [sys.executable, "-m", MARK, str(listener.fileno())],
+                stdin=subprocess.PIPE,  # its end tells the server that we are gone
+                stdout=output,
+                stderr=output,
+                cwd=home,
+                env=_server_environment(home, port, ui),
+                pass_fds=[listener.fileno()],
+                start_new_session=True,  # Ctrl-C is for us: the run's last states are still to be recorded
+            )
+    log.with_suffix(".pid").write_text(f"{process.pid} {os.getpid()}")
+    return Server(f"http://127.0.0.1:{port}/api", process, log)
+
+
+@contextmanager
+def embedded_server(home: Path) -> Iterator[Server]:
+    """A server for the length of the block; it may still be starting: `wait` for it."""
+    server = start_server(home)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def _bound(port: int) -> socket.socket:
+    """A socket at the port, handed to the server whole so that nobody can take the port in between."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+    except OSError as error:
+        listener.close()
+        raise DwfError(
+            f"port {port}: taken by something that isn't a Prefect server; choose another with --port"
+        ) from error
+    return listener
+
+
+def _server_environment(home: Path, port: int, ui: bool) -> dict[str, str]:
+    """One that shows pages heeds the user's Prefect settings; one for a single run must not."""
+    inherited = {name: value for name, value in os.environ.items() if ui or not name.startswith("PREFECT")}
+    own = {
+        "PREFECT_HOME": str(home),
+        "PREFECT_SERVER_API_HOST": "127.0.0.1",
+        "PREFECT_SERVER_API_PORT": str(port),  # the pages ask here: uvicorn's port alone would leave them at 4200
+        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
+        "PREFECT_SERVER_UI_ENABLED": str(ui).lower(),
+        "PREFECT__SERVER_FINAL": "1",
+    }
+    return inherited | QUIET | own | ({} if ui else {"PREFECT__SERVER_EPHEMERAL": "1"})
+
+
+def end_leftover_servers(home: Path) -> None:
+    """End servers of ours that somehow outlived their owners, and forget those that ended with them (Linux)."""
+    if not Path("/proc/self/stat").exists():
+        return
+    for file in (home / "servers").glob("*.pid"):
+        try:
+            pid, owner = map(int, file.read_text().split())
+            command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        except (OSError, ValueError):
+            _forget(file)
+            continue
+        if MARK.encode() not in command:  # the number is another process's by now
+            _forget(file)
+        elif parent != owner:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+
+
+def _forget(file: Path) -> None:
+    for suffix in (".pid", ".log"):
+        file.with_suffix(suffix).unlink(missing_ok=True)
+
+
+def _serve_api(descriptor: int) -> None:
+    """The life of a server process, which ends when its standard input does: with the process that started it."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    uvicorn = importlib.import_module("uvicorn")
+    listener = socket.socket(fileno=descriptor)
+    config = uvicorn.Config(
+        "prefect.server.api.server:create_app",
+        factory=True,
+        log_level="error",
+        lifespan="on",
+        timeout_graceful_shutdown=2,
+    )
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def _end_with_parent() -> None:
+    sys.stdin.buffer.read()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    _serve_api(int(sys.argv[1]))

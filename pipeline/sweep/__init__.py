@@ -1,0 +1,1 @@
+"""Sweeps: many configurations through one dag, sharing what can be shared."""

@@ -1,0 +1,83 @@
+"""The points of a sweep: one checked configuration each, with the keys of all that running it would make."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.config import Experiment, flat_overrides, load
+from pipeline.dag import STAGES, dag
+from pipeline.runner import Runner
+from pipeline.sweep.spec import Sweep, Values, short_names
+from stages.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Step:
+    """One stage of a point: the key of its result, and the stages that it needs under the names that it knows them by."""
+
+    stage: str
+    key: str
+    upstream: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One configuration of a sweep."""
+
+    values: Values
+    """What it lays over the base."""
+    experiment: Experiment
+    steps: Mapping[str, Step]
+
+    @property
+    def label(self) -> str:
+        """Its values in words."""
+        return ", ".join(f"{short} {self.values[key]}" for key, short in short_names(tuple(self.values)).items())
+
+    def named(self, stage: str, threads: int) -> Experiment:
+        """The experiment, called by those values that a stage's result depends on: others share the result."""
+        first = {key: short for key, short in short_names(tuple(self.values)).items() if _depends(stage, key)}
+        parts = [self.experiment.name, *(f"{short}-{self.values[key]}" for key, short in first.items())]
+        name = re.sub(r"[^A-Za-z0-9_.-]+", "-", ".".join(parts))
+        return self.experiment.model_copy(update={"name": name, "threads": threads})
+
+
+def _depends(stage: str, key: str) -> bool:
+    return STAGES.index(key.split(".")[0]) <= STAGES.index(stage)
+
+
+def points_of(
+    sweep: Sweep, overrides: Sequence[str] = (), store: Path | None = None, data: Path | None = None
+) -> list[Point]:
+    """Every point, checked before anything runs; `overrides` apply to all.
+
+    Raises UsageError with one line for each thing that is wrong, or naming two points that are the same experiment.
+    """
+    points, wrong = [], {}
+    for values in sweep.points:
+        try:
+            experiment = load(sweep.base, [*sweep.shared, *overrides, *flat_overrides(values)], store, data)
+            points.append(Point(values, experiment, _steps(experiment)))
+        except UsageError as error:
+            wrong |= dict.fromkeys(str(error).splitlines())  # most are wrong in all points
+    if wrong:
+        raise UsageError("\n".join(wrong))
+    last: dict[str, Point] = {}
+    for point in points:
+        if (same := last.setdefault(point.steps[STAGES[-1]].key, point)) is not point:
+            raise UsageError(f"{sweep.base}: {same.label} and {point.label} are the same experiment; leave one out")
+    return points
+
+
+def _steps(experiment: Experiment) -> dict[str, Step]:
+    """What running it would make, in the dag's order."""
+    runner, steps = Runner(experiment), {}
+
+    def call(stage: str, /, **upstream: Step) -> Step:
+        names = {name: step.stage for name, step in upstream.items()}
+        steps[stage] = Step(stage, runner.key(stage, upstream), names)
+        return steps[stage]
+
+    dag(call)
+    return steps

@@ -1,0 +1,63 @@
+"""Whether a relabelled network still computes what it did."""
+
+import copy
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from stages.nets.stacked import outputs
+from stages.store.layout import Layout
+from stages.symmetry.table import Permutations, Symmetry
+
+
+def output_gaps(
+    module: nn.Module,
+    layout: Layout,
+    original: Float[Tensor, "networks parameters"],
+    moved: Float[Tensor, "networks parameters"],
+    probe: Tensor,
+) -> Float[Tensor, " networks"]:
+    """The largest change of each network's outputs, relative to its largest output, in double precision."""
+    double = copy.deepcopy(module).double()
+    inputs = probe.double() if probe.is_floating_point() else probe
+    before, after = (outputs(double, layout, rows.double(), inputs) for rows in (original, moved))
+    return (before - after).abs().flatten(1).amax(1) / before.abs().flatten(1).amax(1).clamp_min(1e-12)
+
+
+def culprit(
+    module: nn.Module,
+    layout: Layout,
+    row: Float[Tensor, " parameters"],
+    symmetry: Symmetry,
+    element: Permutations,
+    probe: Tensor,
+    tolerance: float,
+) -> str:
+    """The first group that changes the outputs when it alone is relabelled, with its tensors; else the rescaling."""
+    for name, group in symmetry.groups.items():
+        moved = layout.flatten(symmetry.act({name: element[name]}, layout.unflatten(row)))
+        if output_gaps(module, layout, row[None], moved[None], probe).item() > tolerance:
+            tensors = dict.fromkeys(f"{a.tensor} axis {a.axis}" for a in group.axes)
+            return f"group {name!r} (" + ", ".join(tensors) + ")"
+    return "the rescaling"
+
+
+class Spread:
+    """The root mean square distance between pairs of rows, from running sums."""
+
+    def __init__(self) -> None:
+        """Start with no rows."""
+        self.count, self.squares, self.total = 0, 0.0, torch.zeros((), dtype=torch.float64)
+
+    def add(self, rows: Float[Tensor, "networks parameters"]) -> None:
+        """Count these rows in."""
+        self.count += len(rows)
+        self.total = self.total + rows.double().sum(0)
+        self.squares += float(rows.double().square().sum())
+
+    @property
+    def distance(self) -> float:
+        """Over all pairs so far; 0 for fewer than two rows."""
+        variance = self.squares / max(self.count, 1) - float((self.total / max(self.count, 1)).square().sum())
+        return (2 * max(variance, 0.0) * self.count / max(self.count - 1, 1)) ** 0.5

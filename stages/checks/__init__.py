@@ -1,1 +1,0 @@
-"""Whether a canonical form changed nothing, and what it is worth; networks and data at once."""

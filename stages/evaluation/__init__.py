@@ -1,0 +1,1 @@
+"""What is measured about generated networks, beside members, held-out members and trivial baselines."""

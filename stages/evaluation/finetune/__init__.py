@@ -1,0 +1,1 @@
+"""Fine-tuning on the zoo's own data and transfer to other data: scores along further training."""

@@ -1,1 +1,0 @@
-"""What evaluate measures: the sets of networks, and what they are measured with."""

@@ -1,0 +1,1 @@
+"""Training of the flow: data, batches, optimizer, output loss, monitoring, checkpoints."""

@@ -1,0 +1,86 @@
+"""Everything of a fit that a checkpoint holds."""
+
+import csv
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+Tensors = tuple[Tensor, ...] | list[Tensor]
+COLUMNS = ("step", "loss", "heldout_loss", "dispersion")
+
+
+@dataclass
+class State:
+    """The velocity network, its averaged weights, its optimizers, how far they are, and what was seen on the way.
+
+    `curves` has a row of COLUMNS per check; `watched` one per look at a few samples; `best` are the averaged weights of
+    the lowest held-out loss.
+    """
+
+    model: nn.Module
+    average: AveragedModel
+    optimizers: tuple[torch.optim.Optimizer, ...]
+    step: int = 0
+    curves: list[list[float]] = field(default_factory=list)
+    watched: list[list[float]] = field(default_factory=list)
+    best: dict[str, Tensor] = field(default_factory=dict)
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint whole or not at all."""
+        state = {
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "step": self.step,
+            "best": self.best,
+            "optimizers": [one.state_dict() for one in self.optimizers],
+            "curves": self.curves,
+            "watched": self.watched,
+        }
+        torch.save(state, path.with_suffix(".tmp"))
+        os.replace(path.with_suffix(".tmp"), path)
+
+    def load(self, path: Path, device: torch.device) -> None:
+        """Go on where a checkpoint was written."""
+        state = torch.load(path, map_location=device, weights_only=True)
+        self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        for one, kept in zip(self.optimizers, state["optimizers"], strict=True):
+            one.load_state_dict(kept)
+        self.step, self.best = state["step"], state["best"]
+        self.curves, self.watched = state["curves"], state["watched"]
+
+    def weights(self) -> dict[str, Tensor]:
+        """The averaged weights."""
+        return {name: tensor.clone() for name, tensor in self.average.module.state_dict().items()}
+
+    def stalled(self, patience: int | None) -> bool:
+        """Whether so many checks have passed since the held-out loss was lowest."""
+        heldout = [row[2] for row in self.curves]
+        return patience is not None and len(heldout) - 1 - heldout.index(min(heldout)) >= patience if heldout else False
+
+    def summary(self) -> dict[str, float]:
+        """The last check, and the lowest held-out loss."""
+        lowest = min(self.curves, key=lambda row: row[2])
+        last = dict(zip(COLUMNS, self.curves[-1], strict=True))
+        return {**last, "lowest_heldout_loss": lowest[2], "lowest_heldout_step": lowest[0]}
+
+
+def moving_average(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
+    """An exponential moving average of weights, faster at first, so that it soon forgets where they began."""
+
+    def update(averaged: Tensors, current: Tensors, count: Tensor | int) -> None:
+        kept = min(decay, (1 + int(count)) / (10 + int(count)))
+        torch._foreach_lerp_(averaged, current, 1 - kept)
+
+    return update
+
+
+def write_table(path: Path, columns: tuple[str, ...], rows: list[list[float]]) -> None:
+    """A CSV file with these columns."""
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([columns, *rows])

@@ -1,0 +1,196 @@
+"""The page of a sweep: one table and one figure, in one file, without scripts and without the network."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from stages.reporting.drawing import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILLION,
+    finished,
+    in_percent,
+    new_axes,
+    plot,
+    rule,
+)
+from stages.reporting.sweep_table import Measure, columns, said
+from stages.scores import score_of
+
+COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, GREY, INK)
+MARKERS = ("o", "^", "s", "D", "v", "P", "X", "h")
+LINES = ("-", "--", ":")
+"""Tell lines apart once all colours are taken."""
+WIDE = 8.0
+"""A numeric axis that spans this factor is logarithmic."""
+
+Row = Mapping[str, Any]
+
+
+def write_page(path: Path, sweep: Mapping[str, Any], about: Mapping[str, Any]) -> None:
+    """Write the page; equal arguments give equal bytes."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    headed = columns(sweep)
+    page = environment.get_template("sweep_page.html.jinja").render(
+        sweep=sweep,
+        about=about,
+        said=said,
+        kept=list(sweep["rows"][0]["values"]),
+        several=any(row["runs"] > 1 for row in sweep["rows"]),
+        headings=[heading for heading, _ in headed],
+        meanings=[(heading, measure.meaning) for heading, measure in headed],
+        table=[(row, _cells(row, [measure for _, measure in headed])) for row in sweep["rows"]],
+        plots=[(each, svg) for each in PLOTS if (svg := each(dict(sweep)))],
+        failed=[point for point in sweep["points"] if point["failed"]],
+    )
+    path.write_text(page, encoding="utf-8")
+
+
+def _cells(row: Row, measures: Sequence[Measure]) -> list[str]:
+    """The figure of merit with its spread, the others' means: more doesn't fit a page, and sweep.json has it."""
+    return [m.cell(row["figures"]) if m.name == "score" else m.mean(row["figures"]) for m in measures]
+
+
+@plot(
+    "Score",
+    "Test score of generated networks, mean ± standard deviation over seeds, or over networks where there is one seed. "
+    "The dashed line is the members' mean, where all points share it.",
+)
+def score(sweep: dict[str, Any]) -> Figure | None:
+    """The score against what varies."""
+    if not any("score" in row["figures"] for row in sweep["rows"]):
+        return None
+    axes = _against(sweep, "score", f"test {score_of(sweep).heading}")
+    in_percent(axes)
+    members = {row["figures"]["members"]["mean"] for row in sweep["rows"] if "members" in row["figures"]}
+    shared = (
+        max(members, default=1.0) - min(members, default=0.0) < 1e-9
+    )  # means of equal numbers differ in the last bit
+    rule(axes, members.pop() if shared else None, "members", across=True)
+    axes.set_ylim(top=min(axes.get_ylim()[1], 1.004))  # a deviation may reach beyond what is possible
+    return finished(axes, 2)
+
+
+@plot(
+    "Novelty",
+    "Median distance of generated networks to the nearest member: at 0 they are copies, at 1 they lie as far from "
+    "every member as members do from each other.",
+)
+def novelty(sweep: dict[str, Any]) -> Figure | None:
+    """The distance to the nearest member against what varies."""
+    if not any("distance" in row["figures"] for row in sweep["rows"]):
+        return None
+    axes = _against(sweep, "distance", "to the nearest member, in τ")
+    rule(axes, 1.0, "1 τ", across=True)
+    axes.set_ylim(0, 1.08 * axes.get_ylim()[1])
+    return finished(axes, 2)
+
+
+PLOTS = (score, novelty)
+
+
+def _against(sweep: Mapping[str, Any], name: str, label: str) -> Axes:
+    """One line per combination of all that varies but what the horizontal axis shows."""
+    key, title, place = _horizontal(sweep)
+    axes = new_axes(4.4, 3.5, title, label)
+    lines: dict[str, list[Row]] = {}
+    for row in sweep["rows"]:
+        others = (f"{sweep['names'][k]} {said(v)}" for k, v in row["values"].items() if k != key)
+        lines.setdefault(", ".join(others), []).append(row)
+    for number, (words, group) in enumerate(lines.items()):
+        _line(
+            axes,
+            number,
+            words,
+            sorted(((place(r), r["figures"][name]) for r in group if name in r["figures"]), key=_first),
+        )
+    _ticks(axes, sorted({place(row) for row in sweep["rows"]}), _words(sweep, key))
+    return axes
+
+
+def _first(pair: tuple[float, Any]) -> float:
+    return pair[0]
+
+
+def _line(axes: Axes, number: int, words: str, places: Sequence[tuple[float, Mapping[str, float | None]]]) -> None:
+    """Means with their deviations; earlier lines have larger marks, to be seen where later ones cover them."""
+    x, y = [at for at, _ in places], [figure["mean"] or 0.0 for _, figure in places]
+    colour, turn = COLOURS[number % len(COLOURS)], number // len(COLOURS)
+    marker = MARKERS[(number + turn) % len(MARKERS)]
+    drawn = axes.errorbar(
+        x,
+        y,
+        [figure["std"] or 0.0 for _, figure in places],
+        color=colour,
+        marker=marker,
+        markersize=max(7.5 - 1.5 * number, 4.0),
+        linestyle=LINES[turn % len(LINES)],
+        elinewidth=0.8,
+        capsize=2.5,
+        label=words or None,
+    )
+    for part in (*drawn.lines[1], *drawn.lines[2]):
+        part.set_alpha(0.5)
+
+
+def _horizontal(sweep: Mapping[str, Any]) -> tuple[str, str, Callable[[Row], float]]:
+    """The key that the axis shows, its title, and a row's place on it.
+
+    Solvers are compared by what they cost; else it is the number with most values, else the first key, in its order.
+    """
+    values = {key: _different(sweep, key) for key in sweep["rows"][0]["values"]}
+    if {"sample.method", "sample.steps"} <= values.keys():
+        return "sample.steps", "calls of the velocity network", lambda row: row["figures"]["calls"]["mean"]
+    numeric = [key for key, found in values.items() if all(_is_number(value) for value in found)]
+    if numeric:
+        key = max(numeric, key=lambda key: len(values[key]))
+        return key, key, lambda row: float(row["values"][key])
+    key = next(iter(values))
+    return key, key, lambda row: float(values[key].index(row["values"][key]))
+
+
+def _different(sweep: Mapping[str, Any], key: str) -> list[Any]:
+    found: list[Any] = []
+    for row in sweep["rows"]:
+        if row["values"][key] not in found:
+            found.append(row["values"][key])
+    return found
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _words(sweep: Mapping[str, Any], key: str) -> list[str] | None:
+    """What stands at the places 0, 1, ... of an axis that shows no numbers."""
+    found = _different(sweep, key)
+    return None if all(_is_number(value) for value in found) else [said(value) for value in found]
+
+
+def _ticks(axes: Axes, places: Sequence[float], words: Sequence[str] | None) -> None:
+    """Words as they are; numbers where points lie, by their logarithms if they span much."""
+    if words is not None:
+        axes.set_xticks(range(len(words)), words)
+        axes.set_xlim(-0.4, len(words) - 0.6)
+        return
+    if places[0] > 0 and places[-1] >= WIDE * places[0]:
+        axes.set_xscale("log")
+        axes.set_xticks([], minor=True)
+    apart = np.unique(np.linspace(0, len(places) - 1, min(len(places), 7)).round().astype(int))
+    axes.set_xticks([places[i] for i in apart], [f"{places[i]:g}" for i in apart])

@@ -1,0 +1,1 @@
+"""From generated parameters to complete, selected networks."""

@@ -1,0 +1,80 @@
+"""Complete networks from drawn parameters: what isn't drawn is measured on training data, or is the reference's."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from stages.artifacts.members import dataset_of, network_of
+from stages.context import Context
+from stages.datasets import Train, load_fitting
+from stages.nets.normalisation import normalisers, reestimate
+from stages.nets.registry import build
+from stages.params.batchnorm import BatchNorm
+from stages.store.layout import Layout
+from stages.store.weights import Weights
+
+Drawn = Float[Tensor, "networks parameters"]
+
+
+@dataclass(frozen=True)
+class Completion:
+    """Gives networks their buffers: running statistics of their own, everything else as the reference member has it.
+
+    `data` are training examples, never others: None for networks without BatchNorm and for zoos without data, whose
+    statistics are the reference's.
+    """
+
+    module: nn.Module
+    reference: dict[str, Tensor]
+    data: Train | None
+    how: BatchNorm
+
+    @property
+    def layout(self) -> Layout:
+        """Of complete networks."""
+        return Layout.of_module(self.module)
+
+    def copied(self, rows: Drawn) -> dict[str, Tensor]:
+        """The reference's buffers for every network, [networks, *shape] each."""
+        return {name: tensor.expand(len(rows), *tensor.shape) for name, tensor in self.reference.items()}
+
+    def measured(self, rows: Drawn) -> dict[str, Tensor]:
+        """The buffers of every network, its running statistics measured anew."""
+        if self.data is None:
+            return self.copied(rows)
+        inputs, device = self.data.inputs[: self.how.images], next(self.module.parameters()).device
+        drawn = self.layout.drawn
+        found = reestimate(self.module, drawn, rows.to(device), inputs.to(device), self.how.batch)
+        return self.copied(rows) | {name: tensor.cpu() for name, tensor in found.items()}
+
+    def rows(self, rows: Drawn) -> Tensor:
+        """Complete networks: the parameters, then the buffers measured anew."""
+        return self.layout.flatten(self.layout.drawn.unflatten(rows) | self.measured(rows))
+
+
+def completion(
+    packed: Weights, how: BatchNorm, ctx: Context, condition: Mapping[str, str | float] | None = None
+) -> Completion:
+    """What completes networks drawn, under this condition, from these packed members; training data are read only if
+    BatchNorm needs them.
+
+    Raises DataMissing, UsageError as `dataset_of` does.
+    """
+    module, data = build(network_of(packed)), None
+    if normalisers(module) and (dataset := dataset_of(packed, condition)) is not None:
+        data, _ = load_fitting(dataset, ctx.data_root)
+    return Completion(module.to(ctx.device), reference_buffers(packed, module), data, how)
+
+
+def reference_buffers(packed: Weights, module: nn.Module) -> dict[str, Tensor]:
+    """The stored float buffers of the zoo's reference member; a fresh module's where none were stored."""
+    slots = [slot for slot in Layout.of_module(module).slots if slot.buffer]
+    if not packed.has("buffers"):
+        state = module.state_dict()
+        return {slot.name: state[slot.name].cpu() for slot in slots}
+    stored = Layout.from_json(packed.attrs["buffers"])
+    values = torch.from_numpy(packed.facts("buffers")).split([slot.size for slot in stored.slots])
+    return {slot.name: part.reshape(slot.shape) for slot, part in zip(stored.slots, values, strict=True)}

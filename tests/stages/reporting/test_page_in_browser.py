@@ -1,0 +1,52 @@
+"""The report as a browser lays it out, on a desk and on a phone."""
+
+import html
+import re
+import shutil
+import subprocess
+
+import pytest
+from made_up_figures import ABOUT, made_up
+
+from stages.reporting.page import write_report
+from stages.reporting.plots import PLOTS
+
+MEASURE = """<!doctype html><meta charset="utf-8">{frames}<pre id="measured"></pre><script>
+addEventListener("load", () => {{
+  const say = [];
+  for (const frame of document.querySelectorAll("iframe")) {{
+    const page = frame.contentDocument;
+    const boxes = [...page.querySelectorAll("svg")].map(svg => svg.getBoundingClientRect());
+    const words = [...page.querySelectorAll("svg text")].map(text => text.getBoundingClientRect().height);
+    say.push([page.documentElement.scrollWidth, frame.contentWindow.innerWidth, boxes.length,
+              Math.min(...boxes.map(b => b.width)), Math.min(...boxes.map(b => b.height)), Math.min(...words)].join(" "));
+  }}
+  document.getElementById("measured").textContent = say.join(";");
+}});
+</script>"""
+
+
+def test_every_figure_is_drawn_and_nothing_overflows_on_a_desk_or_a_phone(tmp_path):
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("chromium isn't installed")
+    write_report(tmp_path / "report.html", made_up(), ABOUT)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    frames = "".join(
+        f'<iframe width="{w}" height="800" style="border: 0" srcdoc="{html.escape(page)}"></iframe>'
+        for w in (1200, 360)
+    )
+    wrapper = tmp_path / "wrapper.html"
+    wrapper.write_text(MEASURE.format(frames=frames), encoding="utf-8")
+    quiet = ["--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    alone = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", f"--user-data-dir={tmp_path / 'profile'}"]
+    command = [chromium, *alone, *quiet, "--virtual-time-budget=2000", "--dump-dom", wrapper.as_uri()]
+    dom = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    measured = re.search(r'<pre id="measured">([^<]+)</pre>', dom)
+    assert measured
+    for width, line in zip((1200, 360), measured[1].split(";"), strict=True):
+        scroll, inner, count, svg_width, svg_height, text = (float(value) for value in line.split())
+        assert scroll <= inner == width
+        assert count == len(PLOTS)
+        assert min(svg_width, svg_height) > 60
+        assert text > 7
