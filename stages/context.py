@@ -1,20 +1,14 @@
 """What a stage needs to run but must not change its result: where to write, on what to compute, whom to tell."""
 
 import ctypes
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
-Progress = Callable[[float, str], None]
-"""Called with the share done in [0, 1] and a few words; may raise `Interrupted`."""
-
-
-def silent(share: float, note: str) -> None:
-    """Progress that nobody watches."""
-    del share, note
+from stages.progress import Progress, silent
 
 
 @dataclass(frozen=True)

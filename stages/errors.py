@@ -1,5 +1,14 @@
 """Errors that a user can act on: one line saying what, where, found and expected, and the next step."""
 
+import difflib
+from collections.abc import Iterable
+
+
+def did_you_mean(word: str, words: Iterable[str], count: int = 1) -> str:
+    """The names nearest to a wrong one, as the end of a message; empty if none is near."""
+    close = difflib.get_close_matches(word, sorted(words), count, 0.5)
+    return f"; did you mean {' or '.join(repr(name) for name in close)}?" if close else ""
+
 
 class DwfError(Exception):
     """A failure that is explained in one line; the command line exits with `exit_code`."""

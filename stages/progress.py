@@ -1,29 +1,46 @@
-"""What a training tells of itself while it goes on."""
+"""Progress of long work: who is told, how often, and of which part."""
 
 import time
+from collections.abc import Callable
 
-import numpy as np
-from torch import Tensor
-
-from stages.context import Progress
-
-
-def share_of(progress: Progress, index: int, count: int, share: float, note: str) -> None:
-    """Progress of one of several stacks."""
-    progress((index + share) / count, note)
+Progress = Callable[[float, str], None]
+"""Called with the fraction done in [0, 1] and a few words; may raise `Interrupted`."""
 
 
-class Teller:
-    """Reports a step's loss, twice a second at most."""
+def silent(fraction: float, note: str) -> None:
+    """Progress that nobody follows."""
+    del fraction, note
 
-    def __init__(self, members: np.ndarray, progress: Progress) -> None:
-        """For a stack of these members."""
-        first, last = members[0], members[-1]
-        self.who = f"members {first}-{last}" if last > first else f"member {first}"
-        self.count, self.progress, self.told = len(members), progress, time.monotonic()
 
-    def __call__(self, step: int, steps: int, error: Tensor) -> None:
-        """After so many of the steps, with the members' summed loss."""
-        if time.monotonic() - self.told > 0.5:
-            self.told = time.monotonic()
-            self.progress(step / steps, f"{self.who}, step {step}/{steps}, loss {error.item() / self.count:.3f}")
+def part_of(progress: Progress, index: int, count: int) -> Progress:
+    """The progress of part `index` of `count` equal ones, as progress of the whole."""
+    return lambda fraction, note: progress((index + fraction) / count, note)
+
+
+class Throttle:
+    """Lets something happen at most every so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        """The first time is due `seconds` from now."""
+        self.seconds, self.last = seconds, time.monotonic()
+
+    def due(self) -> bool:
+        """Whether that long has passed since it was last due."""
+        now = time.monotonic()
+        if now - self.last < self.seconds:
+            return False
+        self.last = now
+        return True
+
+
+class ProgressReporter:
+    """Reports the loss of a training step, twice a second at most."""
+
+    def __init__(self, name: str, progress: Progress) -> None:
+        """`name` is what is trained, such as `members 0-49`."""
+        self.name, self.progress, self.throttle = name, progress, Throttle(0.5)
+
+    def step(self, step: int, steps: int, loss: Callable[[], float]) -> None:
+        """After so many of the steps; `loss` is called only when its value is shown."""
+        if self.throttle.due():
+            self.progress(step / steps, f"{self.name}, step {step}/{steps}, loss {loss():.3f}")

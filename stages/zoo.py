@@ -1,7 +1,6 @@
 """Stage 1: train many networks of one architecture, each from its own seed, or take in those there are."""
 
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from stages.members.task import score_name
 from stages.nets.registry import build
 from stages.params.imported import ImportedZoo
 from stages.params.zoo import ZooParams
-from stages.progress import share_of
+from stages.progress import part_of
 from stages.store.arrays import is_complete
 from stages.store.layout import Layout
 from stages.store.weights import Weights, write_weights
@@ -71,7 +70,7 @@ def train_shard(params: ZooParams | ImportedZoo, shard: Shard, ctx: Context) -> 
         parts = []
         for k, name in enumerate(data):
             if len(own := members[members % len(data) == k]):
-                told = replace(ctx, progress=partial(share_of, ctx.progress, k, len(data)))
+                told = replace(ctx, progress=part_of(ctx.progress, k, len(data)))
                 parts.append(_trained(module, params, own, name, data[name], told))
     rows, facts = _in_order(parts)
     attrs = {"network": params.network.model_dump(mode="json"), **described(params.datasets)}

@@ -21,7 +21,7 @@ from stages.nets.initialise import initialise
 from stages.nets.normalisation import normalisers
 from stages.nets.stacked import forward, stackable
 from stages.params.zoo import Recipe, ZooParams
-from stages.progress import Teller, share_of
+from stages.progress import ProgressReporter, part_of
 from stages.seeds import global_seed
 from stages.store.layout import Layout
 
@@ -70,8 +70,13 @@ def _train(
     module.to(ctx.device)
     stacks = [members] if stackable(module) else np.split(members, len(members))
     for i, stack in enumerate(stacks):
-        tell = Teller(stack, partial(share_of, ctx.progress, i, len(stacks)))
-        yield _Run(module, recipe, seeds, stack, data).rows_after(stops, start(stack), tell)
+        reporter = ProgressReporter(_names(stack), part_of(ctx.progress, i, len(stacks)))
+        yield _Run(module, recipe, seeds, stack, data).rows_after(stops, start(stack), reporter)
+
+
+def _names(members: np.ndarray) -> str:
+    first, last = members[0], members[-1]
+    return f"members {first}-{last}" if last > first else f"member {first}"
 
 
 def _fresh(module: nn.Module, params: ZooParams, seeds: Seeds, members: np.ndarray) -> Tensor:
@@ -91,7 +96,7 @@ class _Run:
     members: np.ndarray
     data: Train
 
-    def rows_after(self, stops: Sequence[int], start: Tensor, tell: Teller) -> Tensor:
+    def rows_after(self, stops: Sequence[int], start: Tensor, reporter: ProgressReporter) -> Tensor:
         """Train from these rows through the last of the stops. Returns rows [stops, members, parameters]."""
         recipe, layout = self.recipe, Layout.of_module(self.module)
         stacked = self._begun(layout, start.to(self._device))
@@ -109,7 +114,7 @@ class _Run:
                         clip(weights, recipe.clip)
                     optimizer.step()
                     step += 1
-                    tell(step, steps, error)
+                    reporter.step(step, steps, lambda error=error: error.item() / len(self.members))
                     if step in stops:
                         found.append(layout.flatten({name: tensor.detach() for name, tensor in stacked.items()}))
         return torch.stack(found)

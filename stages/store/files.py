@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,14 @@ def flush_one(path: Path) -> None:
         os.close(descriptor)
 
 
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path to write to; what lies there takes the place of `path` once the block ends without an error."""
+    partial = path.with_name(f"{path.name}.tmp")
+    yield partial
+    os.replace(partial, path)
+
+
 def read_json(path: Path) -> Any:
     """The value in a JSON file. Raises Damaged naming the file if it isn't one."""
     try:
@@ -49,6 +59,5 @@ def read_json(path: Path) -> Any:
 
 def write_json(path: Path, value: Any) -> None:
     """Write a value whole or not at all. Raises ValueError on NaN and infinity, which JSON doesn't have."""
-    partial = path.with_name(f"{path.name}.tmp")
-    partial.write_text(json.dumps(value, indent=1, allow_nan=False))
-    os.replace(partial, path)
+    with replacing(path) as partial:
+        partial.write_text(json.dumps(value, indent=1, allow_nan=False))
