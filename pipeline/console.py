@@ -12,7 +12,7 @@ from rich.table import Table
 
 from pipeline.runner import Planned
 from stages.reporting.sentences import highlights
-from stages.scores import table_rows
+from stages.reporting.wording import table_rows
 from stages.store.artifact import read_manifest
 from stages.store.refs import Ref
 

@@ -27,7 +27,7 @@ from stages.flow.spaces.codes import effective_rank
 from stages.members.task import score_name
 from stages.params.dataset import Dataset
 from stages.params.evaluate import EvaluateParams
-from stages.scores import score_of
+from stages.reporting.wording import score_of
 from stages.store.arrays import Named, write_arrays
 from stages.store.files import write_json
 from stages.store.refs import Ref

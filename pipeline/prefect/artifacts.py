@@ -21,7 +21,7 @@ from prefect.artifacts import (
 )
 
 from stages.reporting.sentences import highlights
-from stages.scores import table_rows
+from stages.reporting.wording import table_rows
 from stages.store.refs import Ref
 
 LOG_SECONDS, UPDATE_SECONDS = 10.0, 1.0

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stages.evaluation.frontier import Rival, Sets, best_rival, gain_over_baselines
-from stages.scores import SCORES, Score
+from stages.reporting.wording import SCORES, Score
 
 FAR, ALIKE, COPIED = 0.9, 0.05, 0.1
 """New: from this share of the held-out members' distance on, with mistakes overlapping by no more than this above theirs.

@@ -6,7 +6,7 @@ from typing import Any
 
 from stages.reporting.drawing import dig
 from stages.reporting.lineage import NONE
-from stages.scores import Score
+from stages.reporting.wording import Score
 
 Entry = dict[str, Any]
 

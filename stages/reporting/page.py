@@ -12,7 +12,7 @@ from stages.reporting.drawing import Plot, dig
 from stages.reporting.lineage import single_values, stage_row
 from stages.reporting.plots import SECTIONS
 from stages.reporting.tables import Table, likeness_table, relabelling_table, sets_table
-from stages.scores import score_of
+from stages.reporting.wording import score_of
 
 QUESTIONS = {
     "accurate": "Accurate",

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from stages.scores import Score, score_of
+from stages.reporting.wording import Score, score_of
 
 MOST_NOTES = 6
 """Operations named that were left unpermuted."""

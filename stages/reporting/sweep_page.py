@@ -25,7 +25,7 @@ from stages.reporting.drawing import (
     rule,
 )
 from stages.reporting.sweep_table import Measure, columns, said
-from stages.scores import score_of
+from stages.reporting.wording import score_of
 
 COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, GREY, INK)
 MARKERS = ("o", "^", "s", "D", "v", "P", "X", "h")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any
 
-from stages.scores import score_of
+from stages.reporting.wording import score_of
 
 
 @dataclass(frozen=True)

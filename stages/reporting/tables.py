@@ -7,7 +7,7 @@ from typing import Any
 from stages.reporting.columns import LIKENESS, Column, Entry, main_columns, number, share
 from stages.reporting.drawing import INK, dig, look, sets
 from stages.reporting.lineage import NONE
-from stages.scores import score_of
+from stages.reporting.wording import score_of
 
 ROLES = ("members", "held-out", "generated", "baseline")
 

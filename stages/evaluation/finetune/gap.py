@@ -7,7 +7,7 @@ from typing import Any
 from stages.evaluation.finetune.run import Course, Keep, Rows, Scores, Starts, spread
 from stages.members.task import score_name
 from stages.params.finetune import FineTune
-from stages.scores import SCORES, Score
+from stages.reporting.wording import SCORES, Score
 
 
 def finetuning(params: FineTune, starts: Starts, course: Course, keep: Keep) -> dict[str, Any]:

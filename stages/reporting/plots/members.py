@@ -20,7 +20,7 @@ from stages.reporting.drawing import (
     thin,
 )
 from stages.reporting.plots.scales import stretch_score
-from stages.scores import score_of
+from stages.reporting.wording import score_of
 
 MOST_MEMBERS = 240
 """Members drawn one by one."""

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from stages.reporting.drawing import INK, dig, finished, kind, look, new_axes, numbers, pairs, plot, rule, sets, thin
 from stages.reporting.plots.scales import stretch_distance, stretch_score
-from stages.scores import score_of
+from stages.reporting.wording import score_of
 
 FEW = 60
 """Networks drawn of one baseline; of other sets four times as many."""

@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from stages.reporting.drawing import LOOKS, Look, dig, finished, in_percent, look, new_axes, numbers, pairs, plot, sets
 from stages.reporting.plots.scales import stretch_score, told_powers
-from stages.scores import score_of
+from stages.reporting.wording import score_of
 
 STARTS = {"generated": LOOKS["generated"], "members": LOOKS["members"], "soup": LOOKS["soup"], "fresh": LOOKS["fresh"]}
 WIDE = 0.2

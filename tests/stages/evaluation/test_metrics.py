@@ -16,7 +16,7 @@ from stages.evaluation.aligned_distance import Quotient
 from stages.evaluation.metrics import FIGURES, OF_WEIGHTS, Subject, Yardstick, measure, per_network, summary
 from stages.evaluation.outcome import outcome
 from stages.evaluation.verdict import verdict
-from stages.scores import SCORES
+from stages.reporting.wording import SCORES
 from stages.store.layout import Layout
 from stages.symmetry.align import Aligner
 from stages.symmetry.table import Symmetry

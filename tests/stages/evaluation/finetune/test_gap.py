@@ -8,7 +8,7 @@ from small_task import course, mlp, start
 from stages.evaluation.finetune.gap import answer, finetuning
 from stages.evaluation.finetune.run import remembered
 from stages.params.finetune import FineTune
-from stages.scores import SCORES
+from stages.reporting.wording import SCORES
 
 PARAMS = FineTune(steps=(0, 5, 60), networks=2)
 
