@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from stages.artifacts.members import network_of, open_zoo
 from stages.canonical.alignment import ALIGNMENT, Alignment, aligner_json, read_alignment
 from stages.canonical.barrier import barriers
+from stages.canonical.form import Aligner
 from stages.canonical.preservation import Spread, culprit, output_gaps
 from stages.context import Context, torch_threads
 from stages.datasets import Train, Validation, load_fitting
@@ -27,7 +28,6 @@ from stages.store.chunks import spans
 from stages.store.layout import Layout
 from stages.store.refs import Ref
 from stages.store.weights import Shards
-from stages.symmetry.align import Aligner
 from stages.symmetry.derive import Derived, derive
 from stages.symmetry.scale import balance
 from stages.symmetry.table import Symmetry

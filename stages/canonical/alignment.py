@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from stages.canonical.form import Aligner, CanonicalForm
 from stages.store.arrays import Named, arrays_of, open_group, read
 from stages.store.layout import Layout
-from stages.symmetry.align import Aligner
 from stages.symmetry.table import Symmetry
 
 ALIGNMENT = "alignment.zarr"
@@ -79,6 +79,11 @@ def read_aligner(path: Path) -> Aligner:
     """How the members of an alignment store were aligned, to align others alike."""
     how: Any = open_group(path).attrs["aligned"]
     return Aligner(read_symmetry(path), **how)
+
+
+def read_form(path: Path, layout: Layout) -> CanonicalForm:
+    """The canonical form of an alignment store's members, over rows of this layout."""
+    return CanonicalForm(read_aligner(path), layout, balance_norms=bool(read_alignment(path).scales))
 
 
 def read_symmetry(path: Path) -> Symmetry:

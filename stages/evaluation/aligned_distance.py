@@ -1,6 +1,7 @@
 """Distances between networks whatever the order of their units: the least over an architecture's relabellings."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
@@ -8,19 +9,21 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from stages.canonical.form import CanonicalForm, Row
 from stages.context import torch_threads
-from stages.evaluation.novelty import BLOCK, Own, distances, nearest
 from stages.seeds import generator
 from stages.store.chunks import spans
-from stages.store.layout import Layout
-from stages.symmetry.align import Aligner
-from stages.symmetry.assign import best_assignment
-from stages.symmetry.scale import balance
-from stages.symmetry.table import Axis, Symmetry
+from stages.symmetry.rebasin import best_assignment
+from stages.symmetry.table import Axis
 
+Rows = Float[Tensor, "networks parameters"]
+Members = Float[Tensor, "members parameters"]
+Own = Int[Tensor, " networks"] | None
+"""Where the networks are among the members, if they are: each is then compared with the others only."""
+BLOCK = 256
+"""Networks compared with all members at once."""
 SMALL = 300_000
-"""Parameters below which one thread does it."""
-Row = Float[Tensor, " parameters"]
+"""Parameters below which one thread does it: a second one only slows small products down."""
 
 
 class Nearest(NamedTuple):
@@ -34,8 +37,8 @@ class Nearest(NamedTuple):
     as_is: Float[Tensor, " networks"]
 
 
-class _Found(NamedTuple):
-    """The nearest so far, to be written over: distance, which member, and the difference of the two."""
+class _Best(NamedTuple):
+    """The nearest so far, to be written over: distance, which member, and the difference of the two rows."""
 
     distance: Tensor
     member: Tensor
@@ -43,24 +46,23 @@ class _Found(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Quotient:
+class AlignedDistance:
     """Finds the members nearest to networks, each relabelled to fit.
 
     A network is aligned to the member nearest to it as it is; then from where it lies once aligned to the zoo's
-    reference, to the member nearest by its sorted values, which no relabelling changes, and to each of the `near`
+    reference, to the member nearest by its sorted values, which no relabelling changes, and to each of the `nearby`
     members nearest there; to the former also with units paired by their sorted values first. Relabelling keeps
     distances, so the triangle inequality ends the search early: within half of a member's own distance to the others,
-    none can be nearer. `near` 0 leaves all rows as they are. `spread` is each tensor's standard deviation, per parameter; `scaled` members had their units rescaled, too.
-    `measured` are the positions of the members whose own distances are wanted; None: all. The others end no search.
+    none can be nearer. `nearby` 0 leaves all rows as they are. `spread` is each tensor's standard deviation, per
+    parameter. `measured` are the positions of the members whose own distances are wanted; None: all. The others end no
+    search.
     """
 
-    members: Float[Tensor, "members parameters"]
-    layout: Layout
-    aligner: Aligner
+    members: Members
+    form: CanonicalForm
     reference: Row
     spread: Row
-    near: int
-    scaled: bool = False
+    nearby: int
     measured: Int[Tensor, " measured"] | None = None
 
     @cached_property
@@ -73,46 +75,46 @@ class Quotient:
         """The measured members', each among all others."""
         return self._search(self.members[self.which], self.which)
 
-    def nearest(self, rows: Float[Tensor, "networks parameters"]) -> Nearest:
+    def nearest(self, rows: Rows) -> Nearest:
         """Of networks given as rows, in whatever order their units are."""
         return self._search(rows)
 
-    def _search(self, rows: Tensor, own: Own = None) -> Nearest:
+    def _search(self, rows: Rows, own: Own = None) -> Nearest:
         as_is, member = nearest(rows, self.members, own)
-        found = _Found(as_is.clone(), member, self.members[member] - rows)
-        if self.near:
+        best = _Best(as_is.clone(), member, self.members[member] - rows)
+        if self.nearby:
             with torch_threads(self._threads):
-                rows = self._balanced(rows)
+                rows = torch.stack([self._form.balanced(row) for row in rows]) if len(rows) else rows
                 for i, row in enumerate(rows):
-                    self._try(found, i, row, [int(member[i])])
-            unsettled = torch.arange(len(rows)) if own is not None else (~self._settled(found)).nonzero().flatten()
-            self._look_around(found, rows, unsettled, own)
-        return Nearest(found.distance, (found.gap / self.units).double().norm(dim=1), found.member, as_is)
+                    self._try(best, i, row, [int(member[i])])
+            unsettled = torch.arange(len(rows)) if own is not None else (~self._settled(best)).nonzero().flatten()
+            self._look_around(best, rows, unsettled, own)
+        return Nearest(best.distance, (best.gap / self.units).double().norm(dim=1), best.member, as_is)
 
-    def _look_around(self, found: "_Found", rows: Tensor, which: Tensor, own: Own) -> None:
+    def _look_around(self, best: _Best, rows: Rows, which: Tensor, own: Own) -> None:
         """Try the members likeliest to be near these networks, from where these lie once aligned to the reference."""
         for start, stop in spans(len(which), BLOCK):
-            some = which[start:stop]
+            batch = which[start:stop]
             with torch_threads(self._threads):
-                placed = torch.stack([self._towards(self.reference, rows[i], i) for i in some.tolist()])
-            likely = self._near(placed, None if own is None else own[some])
+                placed = torch.stack([self._aligned(self.reference, rows[i], i) for i in batch.tolist()])
+            likely = self._likely(placed, None if own is None else own[batch])
             with torch_threads(self._threads):
-                for i, row, near in zip(some.tolist(), placed, likely, strict=True):
-                    self._try(found, i, self._by_values(near[0], row), near[:1])
-                    self._try(found, i, row, near, early=own is None)
+                for i, row, near in zip(batch.tolist(), placed, likely, strict=True):
+                    self._try(best, i, self._paired_by_values(near[0], row), near[:1])
+                    self._try(best, i, row, near, early=own is None)
 
-    def _try(self, found: "_Found", i: int, row: Row, members: list[int], early: bool = False) -> None:
+    def _try(self, best: _Best, i: int, row: Row, members: list[int], early: bool = False) -> None:
         """Align a network to these members, one by one; `early`: until none of the others can be nearer."""
         for j in members:
-            if early and self._settled(found, i):
+            if early and self._settled(best, i):
                 return
-            gap = self.members[j] - self._towards(self.members[j], row, i)
-            if (distance := gap.double().norm()) < found.distance[i]:
-                found.distance[i], found.member[i], found.gap[i] = distance, j, gap
+            gap = self.members[j] - self._aligned(self.members[j], row, i)
+            if (distance := gap.double().norm()) < best.distance[i]:
+                best.distance[i], best.member[i], best.gap[i] = distance, j, gap
 
-    def _settled(self, found: "_Found", i: int | slice = slice(None)) -> Tensor:
-        """Which networks have no member nearer than the one found."""
-        return found.distance[i] <= self._reach[found.member[i]]
+    def _settled(self, best: _Best, i: int | slice = slice(None)) -> Tensor:
+        """Which networks have no member nearer than the best so far."""
+        return best.distance[i] <= self._reach[best.member[i]]
 
     @cached_property
     def _reach(self) -> Float[Tensor, " members"]:
@@ -121,59 +123,46 @@ class Quotient:
         reach[self.which] = self.own.distance.double() / 2
         return reach
 
-    def _near(self, placed: Tensor, own: Own) -> list[list[int]]:
+    def _likely(self, placed: Rows, own: Own) -> list[list[int]]:
         """The members to align each network to, the likeliest first."""
-        near = min(self.near, len(self.members) - (own is not None))
+        near = min(self.nearby, len(self.members) - (own is not None))
         by_place = distances(placed, self.members, own).topk(near, largest=False).indices
         by_values = distances(self._sorted(placed), self._signatures, own).argmin(1)
         both = zip(by_values.tolist(), by_place.tolist(), strict=True)
         return [list(dict.fromkeys([first, *places])) for first, places in both]
 
-    def _by_values(self, member: int, row: Row) -> Tensor:
-        """The network with its units paired with a member's by their sorted values: a start from which the descent
-        finds back to a copy, where from others it may end in a local optimum.
+    def _paired_by_values(self, member: int, row: Row) -> Row:
+        """The network with its units paired with a member's by their sorted values.
+
+        A start from which the descent finds back to a copy, where from others it may end in a local optimum.
         """
-        weights, target, pairs = self.layout.unflatten(row), self.layout.unflatten(self.members[member]), {}
-        for name in self._symmetry.children:
+        layout, symmetry = self._form.layout, self._form.symmetry
+        weights, target, pairs = layout.unflatten(row), layout.unflatten(self.members[member]), {}
+        for name in symmetry.children:
             cost = torch.zeros(())
-            for a in self._symmetry.groups[name].axes:
-                theirs, ours = (self._units_of(name, a, some[a.tensor]) for some in (target, weights))
+            for a in symmetry.groups[name].axes:
+                theirs, ours = (self._unit_values(name, a, tensors[a.tensor]) for tensors in (target, weights))
                 cost = cost + torch.cdist(theirs, ours)
             pairs[name] = best_assignment(-cost)
-        return self.layout.flatten(self._symmetry.act(pairs, weights))
+        return layout.flatten(symmetry.act(pairs, weights))
 
-    def _units_of(self, group: str, a: Axis, tensor: Tensor) -> Tensor:
-        """Each unit's values in one place, sorted: [units, values]."""
-        places = self._symmetry.places(group, a)
+    def _unit_values(self, group: str, a: Axis, tensor: Tensor) -> Float[Tensor, "units values"]:
+        """Each unit's values in one place, sorted."""
+        places = self._form.symmetry.places(group, a)
         return tensor.movedim(a.axis, 0)[places.flatten()].reshape(len(places), -1).sort(1).values
 
-    def _towards(self, target: Row, row: Row, number: int) -> Tensor:
+    def _aligned(self, target: Row, row: Row, number: int) -> Row:
         """The relabelling of a network that lies closest to the target."""
-        weights, names = self.layout.unflatten(row), [slot.name for slot in self.layout.slots]
-        element = self._matcher.element(self.layout.unflatten(target), weights, names, generator("quotient", number))
-        return self.layout.flatten(self._symmetry.act(element, weights))
+        return self._form.aligned(target, row, generator("quotient", number))
 
-    def _balanced(self, rows: Tensor) -> Tensor:
-        """Networks with their units' scales as the members have them."""
-        if not self.scaled or not len(rows):
-            return rows
-        found = [self.layout.unflatten(row) for row in rows]
-        return torch.stack([self.layout.flatten(self._symmetry.rescale(balance(self._symmetry, w), w)) for w in found])
+    @cached_property
+    def _form(self) -> CanonicalForm:
+        """The zoo's own; of members that weren't aligned, Git Re-Basin's: a relabelled copy is still a copy."""
+        return self.form.by_matching
 
     @property
     def _threads(self) -> int:
-        """Small networks make small products, which a second thread only slows down."""
-        return 1 if self.layout.parameters < SMALL else torch.get_num_threads()
-
-    @cached_property
-    def _symmetry(self) -> Symmetry:
-        return self.aligner.symmetry.on([slot.name for slot in self.layout.slots])
-
-    @cached_property
-    def _matcher(self) -> Aligner:
-        """The zoo's own; of members that were left as they are, Git Re-Basin's: a relabelled copy is a copy still."""
-        method = "rebasin" if self.aligner.method == "none" else self.aligner.method
-        return replace(self.aligner, symmetry=self._symmetry, method=method)
+        return 1 if self.form.layout.parameters < SMALL else torch.get_num_threads()
 
     @cached_property
     def units(self) -> Row:
@@ -181,10 +170,32 @@ class Quotient:
         return torch.where(self.spread > 0, self.spread, torch.ones_like(self.spread))
 
     @cached_property
-    def _signatures(self) -> Tensor:
+    def _signatures(self) -> Members:
         return self._sorted(self.members)
 
     def _sorted(self, rows: Tensor) -> Tensor:
         """Each tensor's values in order. No relabelling brings two networks closer than these are."""
-        parts = rows.split([slot.size for slot in self.layout.slots], dim=1)
+        parts = rows.split([slot.size for slot in self.form.layout.slots], dim=1)
         return torch.cat([part.sort(1).values for part in parts], dim=1)
+
+
+def distances(rows: Rows, members: Members, own: Own = None) -> Float[Tensor, "networks members"]:
+    """L2 distances as the rows are; infinite to oneself."""
+    targets = members.double()
+    parts = torch.cat([torch.cdist(rows[block].double(), targets) for block, _ in blocks(len(rows))])
+    return parts if own is None else parts.scatter_(1, own[:, None], torch.inf)
+
+
+def nearest(
+    rows: Rows, members: Members, own: Own = None
+) -> tuple[Float[Tensor, " networks"], Int[Tensor, " networks"]]:
+    """L2 distance to the nearest member as the rows are, and which one it is."""
+    targets = members.double()
+    parts = [distances(rows[block], targets, mine).min(1) for block, mine in blocks(len(rows), own)]
+    return torch.cat([part.values for part in parts]), torch.cat([part.indices for part in parts])
+
+
+def blocks(count: int, own: Own = None) -> Iterator[tuple[slice, Own]]:
+    """A few networks at a time: what is held of each is as long as there are members."""
+    for start, stop in spans(max(count, 1), BLOCK):
+        yield slice(start, stop), None if own is None else own[start:stop]

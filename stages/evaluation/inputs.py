@@ -10,7 +10,7 @@ from torch import Tensor
 
 from stages.artifacts.components import components
 from stages.artifacts.members import is_train
-from stages.canonical.alignment import ALIGNMENT, read_aligner, read_alignment, read_reference
+from stages.canonical.alignment import ALIGNMENT, read_aligner, read_alignment, read_form, read_reference
 from stages.context import Context
 from stages.datasets import Test
 from stages.evaluation.aligned_distance import Nearest, Quotient
@@ -18,13 +18,12 @@ from stages.evaluation.metrics import Yardstick
 from stages.evaluation.outcome import Outcome, outcome
 from stages.flow.spaces.codes import Codes
 from stages.nets.stacked import outputs
-from stages.params.batchnorm import BatchNorm
+from stages.params.network import BatchNorm
 from stages.params.evaluate import EvaluateParams
 from stages.sampling.completion import Completion, completion
 from stages.sampling.selection import Choice, choice_of
 from stages.seeds import generator
 from stages.store.weights import Weights
-from stages.symmetry.scale import balance
 
 BLOCK = 64
 """Networks whose outputs are held at once."""
@@ -82,17 +81,9 @@ class Material:
 
     def placed(self, rows: Tensor, what: str) -> Tensor:
         """Networks rescaled and relabelled towards the zoo's reference, as its members were; `what` they are seeds it."""
-        path, layout = self.canonical / ALIGNMENT, self.packed.layout
-        names, aligner = [slot.name for slot in layout.slots], read_aligner(path)
-        symmetry, target = aligner.symmetry.on(names), layout.unflatten(self.quotient.reference)
-        found = []
-        for i, row in enumerate(rows):
-            weights = layout.unflatten(row)
-            if self.quotient.scaled:
-                weights = symmetry.rescale(balance(symmetry, weights), weights)
-            element = aligner.element(target, weights, names, generator(self.params.seed, what, i))
-            found.append(layout.flatten(symmetry.act(element, weights)))
-        return torch.stack(found)
+        form, reference = read_form(self.canonical / ALIGNMENT, self.packed.layout), self.quotient.reference
+        draws = [generator(self.params.seed, what, i) for i in range(len(rows))]
+        return torch.stack([form.applied(reference, row, draw) for row, draw in zip(rows, draws, strict=True)])
 
     @cached_property
     def mean(self) -> Tensor:

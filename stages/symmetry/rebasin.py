@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
+from jaxtyping import Float, Int
+from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from stages.symmetry.assign import best_assignment, best_pairs
 from stages.symmetry.table import Axis, Permutations, Symmetry, Weights
 
 TOLERANCE = 1e-9
@@ -138,3 +139,16 @@ class _Search:
             return tensor.reshape(whole.size, -1)  # every place, in order: nothing to gather
         places = self.symmetry.places(group, a).flatten(0, -2)
         return tensor[places.flatten()].reshape(len(places), -1)
+
+
+def best_assignment(scores: Float[Tensor, "n n"]) -> Int[Tensor, " n"]:
+    """For each place the unit to put there, so that the sum of `scores[place, unit]` is largest."""
+    _, columns = linear_sum_assignment(scores.numpy(), maximize=True)
+    return torch.from_numpy(columns)
+
+
+def best_pairs(scores: Float[Tensor, "o p n n"]) -> tuple[Float[Tensor, "o p"], Int[Tensor, "o p n"]]:
+    """The best assignment of inner units, and what it scores, for every pair of outer units."""
+    o, p, n, _ = scores.shape
+    assigned = torch.stack([best_assignment(pair) for pair in scores.flatten(0, 1)]).reshape(o, p, n)
+    return scores.gather(-1, assigned.unsqueeze(-1)).sum((-1, -2)), assigned

@@ -4,8 +4,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from stages.symmetry.assign import best_assignment
-from stages.symmetry.rebasin import Match, match
+from stages.symmetry.rebasin import Match, best_assignment, match
 from stages.symmetry.table import Axis, Symmetry, Weights
 
 

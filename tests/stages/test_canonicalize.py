@@ -6,6 +6,7 @@ import torch
 from strategies import assert_close, random_rows, write_zoo
 
 from stages import canonicalize as module
+from stages.canonical import form
 from stages.canonical.alignment import ALIGNMENT, read_alignment, read_symmetry
 from stages.canonicalize import canonicalize
 from stages.context import Context
@@ -16,7 +17,6 @@ from stages.params.canonicalize import CanonicalizeParams
 from stages.params.network import MLP
 from stages.store.arrays import open_group, read
 from stages.store.refs import Ref
-from stages.symmetry import align
 from stages.symmetry.derive import Derived, derive
 from stages.symmetry.rebasin import match
 from stages.symmetry.table import Group, Symmetry
@@ -90,8 +90,8 @@ def test_every_member_computes_what_it_did(run_of, params):
     run = run_of(**params)
     inputs, net = torch.randn(50, 4).double(), build(NETWORK).double()
     before, after = (outputs(net, LAYOUT, rows.double(), inputs) for rows in (ROWS, run.aligned))
-    assert_close(after, before, 1e-5 if params.get("scale") else 1e-12)
-    bound = 1e-5 if params.get("scale") else 1e-12
+    assert_close(after, before, 1e-5 if params.get("balance_norms") else 1e-12)
+    bound = 1e-5 if params.get("balance_norms") else 1e-12
     assert run.fact("output_gap").shape == (7,)
     assert run.fact("output_gap").max() < bound
     assert run.summary["largest_output_gap"] == pytest.approx(run.fact("output_gap").max())
@@ -103,7 +103,7 @@ def test_alignments_are_permutations(run_of, params):
     assert {g: tuple(p.shape) for g, p in run.alignment.permutations.items()} == {"1": (7, 6), "3": (7, 5)}
     for p in run.alignment.permutations.values():
         assert bool((p.sort(1).values == torch.arange(p.shape[1])).all())
-    assert bool(run.alignment.scales) == params.get("scale", False)
+    assert bool(run.alignment.scales) == params.get("balance_norms", False)
 
 
 def test_no_weights_are_stored_but_the_reference(run_of):
@@ -230,7 +230,7 @@ def test_a_killed_run_goes_on_with_the_blocks_it_has(run_of, tmp_path, monkeypat
         matched.append(1)
         return match(*args)
 
-    monkeypatch.setitem(align.MATCHERS, "rebasin", counted)
+    monkeypatch.setitem(form.MATCHERS, "rebasin", counted)
     shares = []
 
     def dies_after_three_blocks(share, note):

@@ -8,9 +8,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stages.canonical.form import Aligner
 from stages.evaluation.aligned_distance import Quotient
 from stages.store.layout import Layout
-from stages.symmetry.align import Aligner
 from stages.symmetry.table import Axis, Group, Symmetry
 
 seeds = st.integers(0, 10_000)

@@ -11,6 +11,7 @@ from scipy.stats import spearmanr
 from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 from torch.nn import functional as F
 
+from stages.canonical.form import Aligner
 from stages.evaluation import baselines, collapse, novelty, performance
 from stages.evaluation.aligned_distance import Quotient
 from stages.evaluation.metrics import FIGURES, OF_WEIGHTS, Subject, Yardstick, measure, per_network, summary
@@ -18,7 +19,6 @@ from stages.evaluation.outcome import outcome
 from stages.evaluation.verdict import verdict
 from stages.reporting.wording import SCORES
 from stages.store.layout import Layout
-from stages.symmetry.align import Aligner
 from stages.symmetry.table import Symmetry
 
 seeds = st.integers(0, 10_000)
