@@ -1,4 +1,4 @@
-"""Content keys: a stage's name, parameters, upstream keys, and the sources that its result depends on."""
+"""Keys of artifacts: a hash of a stage's name, parameters, upstream keys, and the sources its result depends on."""
 
 import ast
 import hashlib
@@ -9,51 +9,80 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
+from pipeline.meaning import is_unkeyed, meaning
+from stages.errors import UsageError
 from stages.params.base import Params
 from stages.store.files import FORMAT_VERSION
 
+KEY_FORMAT = 2
+"""Part of every key, and in every manifest: which rules made the key. 1 hashed the bytes of sources, 2 their meaning."""
+RENDERED = ("report", "reporting.sweep_page")
+"""Pages, made anew in seconds: keyed by the bytes of all their sources and templates, since a caption is a result."""
 PACKAGES = Path(__file__).resolve().parent.parent
 
 
 def key_of(stage: str, params: Params, upstream: Mapping[str, str]) -> str:
     """16 hex digits that change when anything that the stage's result depends on does."""
-    parts = [FORMAT_VERSION, stage, params.fingerprint(), dict(upstream), sources(stage, params.modules())]
-    text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    code = sources(stage, params.modules())
+    parts = [KEY_FORMAT, FORMAT_VERSION, stage, params.fingerprint(), dict(upstream), code]
+    return _hash(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode())
+
+
+def _hash(text: bytes) -> str:
+    return hashlib.sha256(text).hexdigest()[:16]
 
 
 @cache
 def sources(stage: str, chosen: tuple[str, ...] = ()) -> dict[str, str]:
-    """Path -> hash of every file of `stages` that the stage's module imports, directly or through others.
+    """Path -> hash of the meaning of every file of `stages` that the stage's module imports, directly or through others.
 
     Also of the modules that parameters choose by name, and what those import from `stages` or their own package;
-    nothing is imported to find out. Of an installed package only the chosen module counts.
+    nothing is imported to find out. Of an installed package only the chosen module counts. Files that mean nothing, and
+    modules that can't change a number, are left out; of RENDERED stages everything counts, byte by byte.
     """
-    found: dict[str, str] = {}
+    hashes: dict[str, str] = {}
     own = {"stages"} | {_package(name) for name in chosen if not _installed(name)}
     todo = [f"stages.{stage}", *chosen]
     while todo:
         path = _file(module := todo.pop())
-        if path is None or (name := _name(module, path)) in found:
+        if path is None or (name := _name(module, path)) in hashes or (is_unkeyed(module) and stage not in RENDERED):
             continue
-        for part in path.parent.glob(f"{path.stem}.*"):  # the module, and a template of the same name
-            found[str(Path(name).with_name(part.name))] = hashlib.sha256(part.read_bytes()).hexdigest()[:16]
+        text = path.read_bytes()
+        hashes[name] = _hash(text) if stage in RENDERED else _meaning_hash(text, path)
+        if stage in RENDERED:
+            hashes |= {str(Path(name).with_name(t.name)): _hash(t.read_bytes()) for t in path.parent.glob("*.jinja")}
         if _package(module) in own:
-            imported = _imports(path.read_bytes(), module if path.stem == "__init__" else module.rpartition(".")[0])
-            todo += (name for name in imported if _package(name) in own)
-    return dict(sorted(found.items()))
+            todo += (name for name in _imports(text, module, path) if _package(name) in own)
+    return {name: digest for name, digest in sorted(hashes.items()) if digest}
 
 
-def _imports(text: bytes, package: str) -> Iterator[str]:
-    """Modules that a source in this package imports, wherever in it."""
+@cache
+def _meaning_hash(text: bytes, path: Path) -> str:
+    """The hash of a source's meaning, empty if it has none."""
+    try:
+        meant = meaning(text)
+    except (SyntaxError, ValueError) as error:
+        raise UsageError(f"{path}: not readable as Python ({error}); mend it, then run the same command") from error
+    return _hash(meant.encode()) if meant else ""
+
+
+@cache
+def _imports(text: bytes, module: str, path: Path) -> tuple[str, ...]:
+    """Modules that a source imports, wherever in it; a call of `modules_in` imports the whole package."""
+    package = module if path.stem == "__init__" else module.rpartition(".")[0]
+    names: list[str] = []
     for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = ".".join(package.split(".")[: 1 - node.level or None]) if node.level else ""
-            module = ".".join(part for part in (base, node.module) if part)
-            yield module
-            yield from (f"{module}.{alias.name}" for alias in node.names)
+        match node:
+            case ast.Import():
+                names += (alias.name for alias in node.names)
+            case ast.ImportFrom():
+                base = ".".join(package.split(".")[: 1 - node.level or None]) if node.level else ""
+                source = ".".join(part for part in (base, node.module) if part)
+                names += (source, *(f"{source}.{alias.name}" for alias in node.names))
+            case ast.Call(func=ast.Name(id="modules_in")):
+                names += (f"{package}.{file.stem}" for file in path.parent.glob("*.py") if file != path)
+                names += (f"{package}.{file.parent.name}" for file in path.parent.glob("*/__init__.py"))
+    return tuple(dict.fromkeys(names))
 
 
 def _package(module: str) -> str:

@@ -1,4 +1,4 @@
-"""How one stage is planned and run: reuse by key, resume, lock, publish."""
+"""The runner of one experiment's stages: planning, reuse by key, resumption, locks, publishing."""
 
 import errno
 import importlib
@@ -19,16 +19,16 @@ from filelock import FileLock
 
 from pipeline.config import Experiment
 from pipeline.dag import dag
-from pipeline.keys import differences, key_of, sources
+from pipeline.keys import KEY_FORMAT, differences, key_of, sources
 from stages.errors import DwfError, Interrupted, NotComplete
 from stages.store.artifact import (
     artifact_path,
     building,
     find,
+    last_artifact,
     note_latest,
     now,
     publish,
-    read_latest,
     read_manifest,
     work_path,
 )
@@ -37,15 +37,17 @@ from stages.store.refs import Ref
 
 UNITS = {"zoo": ("shards", "train_shard")}
 """Stages that consist of units which may run side by side: the functions that list them and that do one."""
+MAX_NAMED = 6
+"""Changed files that a plan names."""
 LIBRARIES = ("torch", "zarr", "numpy", "scipy", "pydantic", "dwf")
 
 Watch = Callable[[str, float, str], None]
-"""Told the stage, the share done in [0, 1] and a few words."""
+"""Called with a stage's name, the fraction of it that is done, and a note on where it is."""
 
 
 @dataclass(frozen=True)
 class Planned:
-    """What would happen to one stage."""
+    """A stage of the plan: its key, where its artifact lies, and why it would run if there is none."""
 
     stage: str
     key: str
@@ -79,16 +81,16 @@ class Runner:
 
     def plan(self) -> list[Planned]:
         """Every stage in order, with its key and why it would run."""
-        found: list[Planned] = []
+        steps: list[Planned] = []
 
         def call(stage: str, /, **upstream: Planned) -> Planned:
             key = self.key(stage, upstream)
             ref, why = self._state(stage, key, upstream)
-            found.append(Planned(stage, key, artifact_path(self.root, stage, key), ref, why))
-            return found[-1]
+            steps.append(Planned(stage, key, artifact_path(self.root, stage, key), ref, why))
+            return steps[-1]
 
         dag(call)
-        return found
+        return steps
 
     def _state(self, stage: str, key: str, upstream: Mapping[str, Planned]) -> tuple[Ref | None, str]:
         try:
@@ -100,17 +102,20 @@ class Runner:
 
     def _why(self, stage: str, key: str, upstream: Mapping[str, Planned]) -> str:
         """Why a stage has to run, by comparison with this experiment's last artifact of it."""
-        before = {name: old for _, name, old in read_latest(self.root, stage)}.get(self.experiment.name)
+        last = last_artifact(self.root, stage, self.experiment.name)
         if work_path(self.root, stage, key).exists():
             return "half done: goes on where it stopped"
-        if before is None:
+        if last is None:
             return "never run"
-        if before == key:
+        if last.name == key:
             return "artifact gone"
         try:
-            old = read_manifest(artifact_path(self.root, stage, before))
+            old = read_manifest(last)
         except NotComplete:
             return "something changed since the last run, whose artifact is gone"
+        if old.key_format != KEY_FORMAT:
+            where = f"{last.parent.name}/{last.name}"
+            return f"{where} is of an older key format ({old.key_format}, now {KEY_FORMAT}); made anew"
         reasons = []
         if changed := list(differences(old.params, self.experiment.params(stage).fingerprint())):
             reasons.append("new params: " + ", ".join(changed))
@@ -118,7 +123,8 @@ class Runner:
             reasons.append("upstream changed: " + ", ".join(changed))
         code = sources(stage, self.experiment.params(stage).modules())
         if changed := [line.split()[0] for line in differences(old.code, code)]:
-            reasons.append("code changed: " + ", ".join(changed))
+            further = f" and {len(changed) - MAX_NAMED} more" if len(changed) > MAX_NAMED else ""
+            reasons.append("code changed: " + ", ".join(changed[:MAX_NAMED]) + further)
         return "; ".join(reasons) or "format changed"
 
     def run(self, stage: str, upstream: Mapping[str, Ref]) -> tuple[Ref, bool]:
@@ -127,18 +133,16 @@ class Runner:
         Raises DwfError subclasses of the stage, or one naming the folder that can't be written to.
         """
         key = self.key(stage, upstream)
-        ref = self._found(stage, key)
-        if ref is not None:
+        if ref := self._existing(stage, key):
             return ref, True
         with building(self.root, stage, key, lambda: self.watch(stage, 0, "waiting for another run")) as work:
-            ref = self._found(stage, key)
-            if ref is None:
-                return self._build(stage, key, upstream, work), False
-        return ref, True
+            if ref := self._existing(stage, key):  # made by the run that had the lock
+                return ref, True
+            return self._build(stage, key, upstream, work), False
 
-    def _found(self, stage: str, key: str) -> Ref | None:
+    def _existing(self, stage: str, key: str) -> Ref | None:
         ref = find(self.root, stage, key)
-        if ref is not None:
+        if ref:
             note_latest(self.root, stage, self.experiment.name, key)
             shutil.rmtree(work_path(self.root, stage, key), ignore_errors=True)
         return ref
@@ -156,6 +160,7 @@ class Runner:
                 final,
                 {
                     "format_version": FORMAT_VERSION,
+                    "key_format": KEY_FORMAT,
                     "stage": stage,
                     "key": key,
                     "experiment": self.experiment.name,
@@ -187,7 +192,7 @@ class Runner:
         self.started.setdefault(stage, time.monotonic())
         key = self.key(stage, upstream)
         work = work_path(self.root, stage, key)
-        do = getattr(importlib.import_module(f"stages.{stage}"), UNITS[stage][1])
+        run_one = getattr(importlib.import_module(f"stages.{stage}"), UNITS[stage][1])
         with _explained(work):
             work.mkdir(parents=True, exist_ok=True)
             with FileLock(work.with_name(f"{key}.{unit.index}.lock")):
@@ -195,9 +200,9 @@ class Runner:
                     return False
                 threads = max(1, self.experiment.threads // total)
                 context = self.context(stage, work, threads, unit.index, total)
-                did = do(self.experiment.params(stage), unit, context)
+                done = run_one(self.experiment.params(stage), unit, context)
         context.progress(1.0, f"unit {unit.index + 1} of {total}")
-        return did
+        return done
 
     def run_units(self, stage: str, upstream: Mapping[str, Ref]) -> None:
         """Do all units of a stage side by side, as many at once as there are threads."""
@@ -215,7 +220,7 @@ class Runner:
                 raise
 
     def context(self, stage: str, work: Path, threads: int, unit: int = 0, total: int = 1) -> Any:
-        """What the stage, or one of its `total` units, runs on; progress is of the whole stage."""
+        """The context of a stage, or of one of its `total` units; progress is of the whole stage."""
         from stages.context import Context, keep_freed_memory, pick_device
 
         def progress(share: float, note: str) -> None:
@@ -231,7 +236,7 @@ class Runner:
 
 
 def run_directly(runner: Runner, done: Callable[[str, Ref, bool], None], last: str = "report") -> Ref:
-    """The dag in this process, without Prefect, up to the stage `last`; `done(stage, ref, reused)` hears of each."""
+    """The dag in this process, without Prefect, up to the stage `last`; calls `done(stage, ref, reused)` after each."""
     refs: dict[str, Ref] = {}
 
     def call(stage: str, /, **upstream: Ref) -> Ref:
@@ -260,12 +265,12 @@ def _explained(work: Path) -> Iterator[None]:
 
 
 def versions() -> dict[str, str]:
-    """Of Python and of what decides about results."""
+    """The versions of Python and of the libraries that decide about results."""
     return {"python": platform.python_version()} | {name: metadata.version(name) for name in LIBRARIES}
 
 
 def _device_name(name: str) -> str:
-    """What the stage ran on, in words."""
+    """The processor's or the GPU's name."""
     import torch
 
     from stages.context import pick_device

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stages.errors import DwfError, NotComplete
-from stages.store.files import FORMAT_VERSION, flush, flush_one
+from stages.store.files import FORMAT_VERSION, flush, flush_one, replacing
 from stages.store.refs import Ref
 
 MANIFEST = "manifest.json"
@@ -29,6 +29,8 @@ FOLDERS = {
     "sweep": "8_sweeps",
 }
 """Stage name -> folder below the store root, numbered in the order of the dag."""
+EARLIER_FOLDERS = {"evaluate": "6_report"}
+"""Where release 0.1 kept what has another folder now. Nothing is read from there but the listing of what there is."""
 VOLATILE = ("events", "report.html")
 """Parts of an artifact that hold clock times: verified byte by byte, left out of the content digest."""
 
@@ -46,6 +48,8 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     format_version: int
+    key_format: int = 1
+    """Which rules made the key; release 0.1 didn't say, its keys are of format 1."""
     stage: str
     key: str
     experiment: str
@@ -200,13 +204,23 @@ def note_latest(root: Path, stage: str, experiment: str, key: str) -> None:
     listing = root / FOLDERS[stage] / "latest"
     with FileLock(f"{listing}.lock"):
         lines = [line for line in read_latest(root, stage) if line[1] != experiment]
-        text = "".join("  ".join(line) + "\n" for line in [*lines, (now(), experiment, key)])
-        listing.with_suffix(".tmp").write_text(text)
-        os.replace(listing.with_suffix(".tmp"), listing)
+        with replacing(listing) as partial:
+            partial.write_text("".join("  ".join(line) + "\n" for line in [*lines, (now(), experiment, key)]))
 
 
 def read_latest(root: Path, stage: str) -> list[tuple[str, str, str]]:
-    """The lines of the `latest` listing as (time, experiment, key)."""
-    listing = root / FOLDERS[stage] / "latest"
+    """The lines of the stage's `latest` listing as (time, experiment, key)."""
+    return _read_listing(root / FOLDERS[stage])
+
+
+def _read_listing(folder: Path) -> list[tuple[str, str, str]]:
+    listing = folder / "latest"
     lines = listing.read_text().splitlines() if listing.exists() else []
-    return [(parts[0], parts[1], parts[2]) for line in lines if len(parts := line.split()) == 3]
+    return [(words[0], words[1], words[2]) for line in lines if len(words := line.split()) == 3]
+
+
+def last_artifact(root: Path, stage: str, experiment: str) -> Path | None:
+    """Where the experiment's last artifact of a stage lies or lay, in the folder of an earlier release if need be."""
+    folders = [root / names[stage] for names in (FOLDERS, EARLIER_FOLDERS) if stage in names]
+    listed = ((folder / key, name) for folder in folders for _, name, key in _read_listing(folder))
+    return next((path for path, name in listed if name == experiment), None)

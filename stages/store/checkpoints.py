@@ -1,7 +1,6 @@
 """Tensors in safetensors files, written whole or not at all."""
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,14 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from stages.errors import Damaged
+from stages.store.files import replacing
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any] | None = None) -> None:
     """Write tensors, and JSON facts in the header, under another name first, then renamed."""
-    partial = path.with_name(f"{path.name}.tmp")
     stored = {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}
-    save_file(stored, partial, metadata={"facts": json.dumps(dict(facts or {}), sort_keys=True)})
-    os.replace(partial, path)
+    with replacing(path) as partial:
+        save_file(stored, partial, metadata={"facts": json.dumps(dict(facts or {}), sort_keys=True)})
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -12,16 +12,21 @@ from stages.errors import Damaged
 
 FORMAT = "dwf"
 FORMAT_VERSION = 1
-"""Part of every key: a new version never reads, and never overwrites, what an older one wrote."""
+"""Version of the stored formats, part of every key and digest: one never reads or overwrites what another wrote."""
 
 
-def replace_folder(source: Path, target: Path) -> None:
-    """Put a finished folder in place of whatever was there; the source is flushed to disk first."""
-    flush(source)
-    if target.exists():
-        shutil.rmtree(target)
-    os.rename(source, target)
-    flush_one(target.parent)
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """A folder to make and fill; flushed to disk, it takes the place of `path` once the block ends without an error."""
+    partial = path.with_name(f"{path.name}.tmp")
+    if partial.exists():
+        shutil.rmtree(partial)  # what a killed writer left
+    yield partial
+    flush(partial)
+    if path.exists():
+        shutil.rmtree(path)
+    os.rename(partial, path)
+    flush_one(path.parent)
 
 
 def flush(folder: Path) -> None:

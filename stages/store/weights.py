@@ -1,6 +1,5 @@
 """Networks as rows of one array: the format that the zoo, the packed and the sampled networks share."""
 
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from stages.store.arrays import (
     row_digests,
 )
 from stages.store.chunks import plan_chunks, spans
-from stages.store.files import replace_folder
+from stages.store.files import replacing_folder
 from stages.store.layout import Layout
 
 
@@ -128,15 +127,11 @@ def write_weights(
     per_network: Mapping[str, np.ndarray],
     attrs: Mapping[str, Any],
 ) -> str:
-    """Write networks that fit in memory in one go: under another name first, then renamed. Returns the digest."""
-    partial = path.with_name(f"{path.name}.tmp")
-    if partial.exists():
-        shutil.rmtree(partial)  # what a killed writer left
-    writer = WeightsWriter(partial, layout, names, attrs)
-    writer.write(0, rows)
-    digest = writer.finish(per_network)
-    replace_folder(partial, path)
-    return digest
+    """Write networks that fit in memory, all or none. Returns the digest."""
+    with replacing_folder(path) as partial:
+        writer = WeightsWriter(partial, layout, names, attrs)
+        writer.write(0, rows)
+        return writer.finish(per_network)
 
 
 class Weights:
@@ -196,6 +191,11 @@ class Weights:
     def columns(self) -> Iterator[tuple[int, int, Tensor]]:
         """`(start, stop, values[networks, stop - start])` for each column of chunks."""
         return _columns(self.array)
+
+
+def is_train(store: Weights) -> Tensor:
+    """Which packed networks a flow may learn from; the others are held out."""
+    return torch.from_numpy(store.facts("split") == "train")
 
 
 def _columns(array: zarr.Array) -> Iterator[tuple[int, int, Tensor]]:
