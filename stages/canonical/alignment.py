@@ -1,6 +1,6 @@
 """The canonical forms that canonicalize found."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,21 @@ class Alignment:
 
     permutations: dict[str, Tensor]
     scales: dict[str, Tensor]
+
+    @classmethod
+    def stacked(
+        cls, permutations: Sequence[Mapping[str, Tensor]], scales: Sequence[Mapping[str, Tensor]]
+    ) -> "Alignment":
+        """The alignment of one or more networks, from the relabelling and the scales of each."""
+        return cls(
+            *({g: torch.stack([each[g] for each in every]) for g in every[0]} for every in (permutations, scales))
+        )
+
+    @classmethod
+    def concatenated(cls, parts: Sequence["Alignment"]) -> "Alignment":
+        """The alignment of the networks of one or more parts, in order."""
+        tables = [[part.permutations for part in parts], [part.scales for part in parts]]
+        return cls(*({g: torch.cat([each[g] for each in every]) for g in every[0]} for every in tables))
 
     def element(self, index: int) -> dict[str, Tensor]:
         """The relabelling of network `index`."""

@@ -32,7 +32,7 @@ def failures(module: nn.Module, example: Tensor, symmetry: Symmetry, seed: int =
     return failed or dict.fromkeys(symmetry.groups, "the groups hold alone but not together")
 
 
-def idle_halves(module: nn.Module, example: Tensor, symmetry: Symmetry, seed: int = 0) -> list[str]:
+def vacuous_groups(module: nn.Module, example: Tensor, symmetry: Symmetry, seed: int = 0) -> list[str]:
     """The negative control: groups of which even one half, applied alone, keeps the outputs.
 
     Such a group proves nothing: the network doesn't depend on it, or the entry that is left out isn't needed.

@@ -210,7 +210,7 @@ def test_a_wrong_scale_is_found_out(tmp_path, monkeypatch):
     )
     monkeypatch.setattr(module, "derive", lambda *_: Derived(wrong, ()))
     monkeypatch.setattr(
-        module, "balance", lambda s, w: {name: torch.full((g.size,), 2.0).double() for name, g in s.groups.items()}
+        form, "balance", lambda s, w: {name: torch.full((g.size,), 2.0).double() for name, g in s.groups.items()}
     )
     with pytest.raises(FunctionChanged, match=r"member-00000 .* the rescaling"):
         Run(tmp_path, ROWS, balance_norms=True)

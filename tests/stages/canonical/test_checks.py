@@ -1,4 +1,4 @@
-"""What a canonical form is checked for: that nothing changed, and what it is worth."""
+"""Checks of a canonical form: outputs are kept; distances and barriers are what they are said to be."""
 
 import pytest
 import torch
@@ -7,9 +7,7 @@ from hypothesis import strategies as st
 from strategies import mlp_symmetry, random_rows
 from torch import nn
 
-from stages.canonical.barrier import barriers, losses
-from stages.canonical.coverage import cover
-from stages.canonical.preservation import Spread, culprit, output_gaps
+from stages.canonical.checks import Spread, barriers, culprit, losses, output_gaps
 from stages.datasets import Train, Validation
 from stages.nets.registry import build
 from stages.params.network import MLP
@@ -86,10 +84,3 @@ def test_losses_of_numbers_are_squared_errors():
     expected = float((INPUTS @ weights["0.1.weight"].T + weights["0.1.bias"]).square().mean())
     validation = Validation(INPUTS, torch.zeros(120))
     assert float(losses(module, layout, rows, train, validation)) == pytest.approx(expected, rel=1e-5)
-
-
-def test_coverage_counts_the_parameters_that_some_group_lies_on():
-    found = cover(NETWORK)
-    assert found.parameters == 4 * 6 + 6 + 6 * 3 + 3
-    assert found.touched == pytest.approx((found.parameters - 3) / found.parameters)  # not the output's bias
-    assert found.idle == ()

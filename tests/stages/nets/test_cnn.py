@@ -20,7 +20,7 @@ from stages.params.network import CNN
 from stages.params.zoo import Recipe, ZooParams
 from stages.store.layout import Layout
 from stages.symmetry.derive import derive
-from stages.symmetry.prove import idle_halves
+from stages.symmetry.prove import vacuous_groups
 
 NETWORK = CNN(widths=(4, 3), channels=2, size=7, classes=5)
 IMAGES = example_input(NETWORK, 11)
@@ -120,4 +120,4 @@ def test_every_channel_s_group_is_derived_with_all_its_positions():
         "2": [("2.weight", 0, 1, 1), ("2.bias", 0, 1, 1), ("4.weight", 1, -1, 1)],
         "4": [("4.weight", 0, 1, 1), ("4.bias", 0, 1, 1), ("7.weight", 1, -1, 4)],
     }
-    assert idle_halves(build(NETWORK), IMAGES, found.symmetry) == []
+    assert vacuous_groups(build(NETWORK), IMAGES, found.symmetry) == []

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from stages.nets.mlp import build
 from stages.symmetry.derive import derive
-from stages.symmetry.prove import failures, idle_halves
+from stages.symmetry.prove import failures, vacuous_groups
 from stages.symmetry.table import Axis, Group, Symmetry
 
 IMAGES = torch.randn(2, 3, 8, 8)
@@ -81,7 +81,7 @@ def test_heads_hold_dimensions_that_queries_share_with_keys_and_values_with_outp
     else:
         starts = [{a.start for a in group.axes if a.tensor == "qkv.weight"} for group in inner]
         assert starts == [{0, 6}, {12}]  # queries and keys; values
-    assert idle_halves(Attention(fused), TOKENS, found.symmetry) == []
+    assert vacuous_groups(Attention(fused), TOKENS, found.symmetry) == []
 
 
 def test_dimensions_with_weights_of_their_own_are_permuted_alike_in_every_head():
@@ -134,7 +134,7 @@ def test_concatenated_channels_keep_their_groups():
 def test_layers_between_convolutions(layers: list[nn.Module], expected: dict[str, int]):
     found = derive(nn.Sequential(*layers), IMAGES)
     assert sizes(found.symmetry) == expected
-    assert idle_halves(nn.Sequential(*layers), IMAGES, found.symmetry) == []
+    assert vacuous_groups(nn.Sequential(*layers), IMAGES, found.symmetry) == []
 
 
 def test_tied_weights_are_one_tensor():
@@ -184,7 +184,7 @@ def test_a_group_that_nothing_depends_on_is_no_proof():
 
     table = Symmetry({"unused": Group(4, (Axis("unused", 0),))})
     assert failures(Unread(), TOKENS, table) == {}
-    assert idle_halves(Unread(), TOKENS, table) == ["unused"]
+    assert vacuous_groups(Unread(), TOKENS, table) == ["unused"]
 
 
 VIT = {
@@ -212,4 +212,4 @@ def test_well_known_architectures_are_covered_whole_and_proved(name: str):
     assert found.notes == ()
     untouched = {n for n, p in net.named_parameters() if p.ndim > 1} - set(found.symmetry.tensors)
     assert untouched == set()
-    assert idle_halves(net, images, found.symmetry) == []
+    assert vacuous_groups(net, images, found.symmetry) == []

@@ -1,22 +1,25 @@
-"""Whether a relabelled network still computes what it did."""
+"""Checks of networks in canonical form: outputs kept, distances between pairs, loss barriers to the reference."""
 
 import copy
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - torch's own abbreviation
 
+from stages.datasets import Train, Validation
+from stages.nets.normalisation import reestimate
 from stages.nets.stacked import outputs
 from stages.store.layout import Layout
 from stages.symmetry.table import Permutations, Symmetry
 
+BATCH = 250
+"""Examples per batch when BatchNorm's statistics are measured."""
+Rows = Float[Tensor, "networks parameters"]
+
 
 def output_gaps(
-    module: nn.Module,
-    layout: Layout,
-    original: Float[Tensor, "networks parameters"],
-    moved: Float[Tensor, "networks parameters"],
-    probe: Tensor,
+    module: nn.Module, layout: Layout, original: Rows, moved: Rows, probe: Tensor
 ) -> Float[Tensor, " networks"]:
     """The largest change of each network's outputs, relative to its largest output, in double precision."""
     double = copy.deepcopy(module).double()
@@ -50,7 +53,7 @@ class Spread:
         """Start with no rows."""
         self.count, self.squares, self.total = 0, 0.0, torch.zeros((), dtype=torch.float64)
 
-    def add(self, rows: Float[Tensor, "networks parameters"]) -> None:
+    def add(self, rows: Rows) -> None:
         """Count these rows in."""
         self.count += len(rows)
         self.total = self.total + rows.double().sum(0)
@@ -61,3 +64,32 @@ class Spread:
         """Over all pairs so far; 0 for fewer than two rows."""
         variance = self.squares / max(self.count, 1) - float((self.total / max(self.count, 1)).square().sum())
         return (2 * max(variance, 0.0) * self.count / max(self.count - 1, 1)) ** 0.5
+
+
+def barriers(
+    module: nn.Module,
+    layout: Layout,
+    rows: Rows,
+    reference: Float[Tensor, " parameters"],
+    train: Train,
+    validation: Validation,
+) -> Float[Tensor, " networks"]:
+    """Loss at the midpoint of each network and the reference, less the mean of the losses at both ends.
+
+    Every network, midpoints too, measures its BatchNorm statistics on the training inputs given; the loss is on the
+    validation examples. Source: linear mode connectivity as in Git Re-Basin, arXiv 2209.04836, definition 2.1.
+    """
+    middles = (rows + reference) / 2
+    a, b, c = (losses(module, layout, r, train, validation) for r in (rows, reference[None], middles))
+    return c - (a + b) / 2
+
+
+def losses(
+    module: nn.Module, layout: Layout, rows: Rows, train: Train, validation: Validation
+) -> Float[Tensor, " networks"]:
+    """Mean cross-entropy, or mean squared error where targets are numbers."""
+    drawn, targets = rows[:, : layout.drawn.parameters], validation.targets
+    statistics = reestimate(module, layout.drawn, drawn, train.inputs, BATCH)
+    predictions = outputs(module, layout.drawn, drawn, validation.inputs, statistics)
+    loss = F.mse_loss if targets.is_floating_point() else F.cross_entropy
+    return torch.stack([loss(predicted, targets) for predicted in predictions])
