@@ -3,6 +3,8 @@
 import warnings
 from typing import Any
 
+from stages.errors import UsageError
+
 RENAMED = {
     "canonicalize.barrier": "barrier_members",
     "canonicalize.probe": "probe_examples",
@@ -50,16 +52,17 @@ def current_key(key: str) -> str:
     return new
 
 
-def with_current_keys(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The sections of a configuration with every key by its present name, wherever a key of RENAMED stands.
+def with_current_keys(values: dict[str, Any], section: str = "") -> dict[str, Any]:
+    """The values of a section and of those within it, with every key by its present name.
 
-    A key that stands there under both names is left alone: it is then reported as unknown.
+    Warns as `current_key` does. Raises UsageError naming both names of a key that is given under both.
     """
-    found: dict[str, Any] = {}
+    current: dict[str, Any] = {}
     for name, value in values.items():
-        key = f"{prefix}{name}"
-        taken = key in RENAMED and RENAMED[key] in values
-        new = key if taken else current_key(key)
+        key = f"{section}{name}"
+        if key in RENAMED and RENAMED[key] in values:
+            new = f"{section}{RENAMED[key]}"
+            raise UsageError(f"{key} and {new} are two names of the same key; keep {new}")
         inner = with_current_keys(value, f"{key}.") if isinstance(value, dict) else value
-        found[new.removeprefix(prefix)] = inner
-    return found
+        current[current_key(key).removeprefix(section)] = inner
+    return current

@@ -10,7 +10,7 @@ from stages.datasets import Test, Train
 from stages.evaluation.finetune.run import Course
 from stages.members.draws import Seeds
 from stages.nets.normalisation import normalisers
-from stages.params.batchnorm import BatchNorm
+from stages.params.network import BatchNorm
 from stages.params.zoo import Recipe
 from stages.sampling.completion import Completion
 from stages.store.layout import Layout

@@ -1,1 +1,1 @@
-"""Every stage's parameters, free of torch: a configuration is checked and its keys are known in a fraction of a second."""
+"""The parameters of every stage, free of torch, so that a configuration is checked in a fraction of a second."""

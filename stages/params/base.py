@@ -16,9 +16,10 @@ class Params(BaseModel):
         return self.model_dump(mode="json")
 
     def modules(self) -> tuple[str, ...]:
-        """Modules that these parameters or a section of them choose by name; their sources enter the stage's key."""
-        sections = [value for _, value in self if isinstance(value, Params)]
-        return tuple(name for section in sections for name in section.modules())
+        """Modules that these parameters, or sections of them, choose by name; their sources enter the stage's key."""
+        values = [item for _, value in self for item in (value if isinstance(value, tuple) else (value,))]
+        names = [name for value in values if isinstance(value, Params) for name in value.modules()]
+        return tuple(dict.fromkeys(names))
 
     def below(self, folder: Path) -> "Params":
         """The same with relative paths, if there are any, taken from a folder."""

@@ -1,4 +1,4 @@
-"""Parameters of stage 2."""
+"""Parameters of canonicalize."""
 
 from typing import Literal
 
@@ -8,22 +8,28 @@ from stages.params.base import Params
 
 
 class CanonicalizeParams(Params):
-    """Which canonical form the members are brought to."""
+    """Alignment of the members to one reference, up to permutations of units."""
 
     method: Literal["rebasin", "transfusion", "none"] = "rebasin"
-    """`transfusion` pairs attention heads by their singular values first; `none` keeps every member's units as they
-    were trained, for ablations."""
+    """Alignment method: `rebasin` is Git Re-Basin's weight matching (arXiv 2209.04836); `transfusion` pairs attention
+    heads by their singular values first (arXiv 2505.22697); `none` leaves members as they were trained (the paper's
+    Table 5)."""
     reference: Literal["first", "medoid", "mean"] = "first"
-    """`medoid` and `mean` start from an alignment to the first member and are taken over the training members."""
+    """Network that members are aligned to: the first member, or the medoid or mean of the training members once these
+    are aligned to the first."""
     mean_rounds: PositiveInt = 2
-    """Rounds of aligning to the running mean, for `reference: mean`; ends early when nothing moves."""
+    """Rounds of aligning to the mean of the aligned members, for `reference: mean`; ends early once no permutation
+    changes."""
     residual_streams: bool = True
-    """Also permute units that residual additions carry through many layers; TransFusion as published doesn't."""
+    """Permutation of the residual stream too, whose channels residual additions share over many layers; TransFusion as
+    published leaves it alone."""
     balance_norms: bool = False
-    """Also balance each ReLU unit's incoming and outgoing norms, before matching."""
+    """Balancing of each ReLU unit's incoming and outgoing norms before matching, which removes its scale symmetry."""
     max_sweeps: PositiveInt = 100
+    """Largest number of sweeps over all permutation groups per member; ends early once a sweep improves nothing."""
     probe_examples: PositiveInt = 64
-    """Training inputs on which every member's outputs are compared before and after."""
+    """Training inputs on which every member's outputs are compared before and after alignment."""
     barrier_members: NonNegativeInt = 4
-    """Members whose midpoint with the reference is measured on validation data, before and after. 0: none."""
+    """Members whose loss barrier to the reference is measured on validation data, before and after. 0: none."""
     seed: NonNegativeInt = 0
+    """Seed of the random order in which permutation groups are matched."""

@@ -1,6 +1,6 @@
-"""Every data set that a configuration can name."""
+"""Descriptions of every data set that a configuration can name."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, TypeAdapter, model_validator
 
@@ -8,43 +8,54 @@ from stages.params.base import Params
 
 
 class Splits(Params):
-    """What every data set shares: how many of its examples are used, and for what."""
+    """A data set, with how many of its examples are used."""
+
+    reader: ClassVar[str]
+    """The module in `stages.datasets` that reads and encodes data sets of this kind."""
 
     validation: float = Field(default=0.1, gt=0, lt=1)
-    """Share of the training data that no member fits."""
+    """Fraction of the training examples, in (0, 1), that no member is trained on: the validation split."""
     train: PositiveInt | None = None
-    """Use this many training examples, validation included: a random choice, always the same. None: all."""
+    """Number of training examples, validation included: a random subset, always the same. None: all."""
     test: PositiveInt | None = None
-    """Use this many test examples: a random choice, always the same. None: all."""
+    """Number of test examples: a random subset, always the same. None: all."""
+
+    def modules(self) -> tuple[str, ...]:
+        """The module that reads it."""
+        return (f"stages.datasets.{self.reader}",)
 
 
 class Labelled(Splits):
-    """Examples that are of a class each."""
+    """A data set for classification."""
 
     only: tuple[NonNegativeInt, ...] | None = Field(default=None, min_length=1)
-    """Examples of these classes alone, which keep their numbers. None: all."""
+    """Class numbers to restrict the data set to; classes keep their numbers. None: all classes."""
 
 
 class Table(Labelled):
-    """Rows of numbers that come with scikit-learn."""
+    """Tabular data that come with scikit-learn."""
 
+    reader = "tables"
     name: Literal["iris", "digits"]
+    """Data set: `iris` (4 features, 3 classes) or `digits` (8x8 grey images as 64 features, 10 classes)."""
 
 
 class Images(Labelled):
-    """Labelled images [channels, height, width], as torchvision reads them."""
+    """Images [channels, height, width] for classification, as torchvision reads them."""
 
+    reader = "images"
     name: Literal["mnist", "fashion_mnist", "cifar10", "cifar100", "stl10", "svhn"]
+    """Data set, read from torchvision's files."""
     size: PositiveInt | None = None
-    """Height and width: smaller images are zero-padded, larger ones scaled down. None: as they are."""
+    """Height and width in pixels: smaller images are zero-padded, larger ones scaled down. None: the data set's own."""
     channels: Literal[1, 3] | None = None
-    """3 repeats grey images. None: as they are."""
+    """Number of channels: 3 repeats the channel of grey images. None: the data set's own."""
     classes: Literal["own", "cifar10"] = "own"
-    """`cifar10`: STL-10's classes in CIFAR-10's order, for networks that learned those; monkeys, which CIFAR-10 lacks,
-    are left out. Without it a zero-shot score would compare classes of different meaning."""
+    """Class numbering. `cifar10` puts STL-10's classes in CIFAR-10's order, for zero-shot scores of networks trained on
+    CIFAR-10; monkeys, which CIFAR-10 lacks, are left out."""
 
     @model_validator(mode="after")
-    def _named_alike(self) -> "Images":
+    def _renumbered_only_stl10(self) -> "Images":
         if self.classes == "cifar10" and self.name not in ("cifar10", "stl10"):
             raise ValueError(
                 f"classes: cifar10 is for stl10 alone, whose classes can be told in CIFAR-10's; found {self.name}"
@@ -53,13 +64,16 @@ class Images(Labelled):
 
 
 class Texts(Splits):
-    """Texts with a rating, as word pieces learned from the training texts."""
+    """Texts with a rating in [-1, 1] for regression, tokenized into word pieces learned from the training texts."""
 
+    reader = "texts"
     name: Literal["reviews", "yelp"]
+    """Data set: `reviews` (rated snippets of product and film reviews) or `yelp` (reviews of 1 to 5 stars)."""
     vocabulary: int = Field(default=4096, ge=8)
-    """Word pieces at most, special ones included; a small corpus yields fewer. A network's vocabulary must hold them."""
+    """Largest number of word pieces, special tokens included; a small corpus yields fewer. A network's `vocabulary`
+    must be at least this."""
     length: int = Field(default=64, ge=3)
-    """Tokens per text: longer texts are cut, shorter ones padded. 64 cuts 1 % of the reviews' snippets."""
+    """Tokens per text: longer texts are truncated, shorter ones padded. 64 truncates 1 % of the texts in `reviews`."""
 
 
 def _named(value: Any) -> Any:

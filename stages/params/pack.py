@@ -1,4 +1,4 @@
-"""Parameters of stage 3."""
+"""Parameters of pack."""
 
 from typing import Literal
 
@@ -6,7 +6,8 @@ from stages.params.base import Params
 
 
 class PackParams(Params):
-    """How the packed array is stored."""
+    """Storage of the packed array."""
 
     compression: Literal["lz4"] | None = None
-    """`lz4` (with shuffled bits) saves about 13 % on trained weights; pays on storage slower than 500 MB/s."""
+    """Compression of chunks: `lz4` after a bit shuffle saves about 13 % on trained weights, which pays on storage
+    slower than 500 MB/s. None: uncompressed."""

@@ -1,38 +1,46 @@
-"""Parameters of stage 5."""
+"""Parameters of sample."""
 
 from typing import Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from stages.params.base import Params
-from stages.params.batchnorm import BatchNorm
+from stages.params.network import BatchNorm
 
 
 class SampleParams(Params):
-    """How many networks are drawn, and how the flow is integrated."""
+    """Generation of new networks: how many, and how the ODE is solved."""
 
     networks: PositiveInt
+    """Number of networks to generate."""
     method: Literal["euler", "heun", "rk4"] = "rk4"
+    """ODE solver: 1, 2 or 4 calls of the velocity network per step. The paper uses RK4."""
     steps: PositiveInt = 99
-    """The paper's grid of 100 points; RK4 then calls the velocity network 396 times."""
+    """Solver steps, of equal length. The paper's grid of 100 points has 99: 396 calls of the velocity network with
+    RK4."""
     start_time: float = Field(default=0.0, ge=0, lt=1)
-    """Time at which the flow begins, at random training members mixed with noise as on the path: 0 begins at noise alone,
-    later times make variations of members that lie ever nearer to them (SDEdit: Meng et al., arXiv 2108.01073)."""
+    """Time in [0, 1) at which integration starts. 0: from source noise alone. Later times start from training members
+    mixed with noise as on the path, which gives variations ever nearer to them (SDEdit, arXiv 2108.01073)."""
     temperature: PositiveFloat = 1.0
-    """Multiplies the source noise: below 1 networks are more alike."""
+    """Factor on the source noise: below 1 networks are more alike."""
     keep_fraction: float = Field(default=1.0, gt=0, le=1)
-    """Share of the networks drawn that is kept: those with the lowest loss on the zoo's own training data. Evaluate
-    chooses among baselines in the same way."""
+    """Fraction of the networks drawn, in (0, 1], that is kept: those with the lowest loss on the zoo's training data.
+    Baselines are selected in the same way."""
     condition: dict[str, str | float] = Field(default_factory=dict)
-    """What the flow is told of the networks to be drawn, of the facts in `fit.condition`."""
+    """Values that the flow is conditioned on, by the names in `fit.condition`, e.g. {dataset: mnist}. Names left out
+    count as unknown."""
     guidance: NonNegativeFloat = 1.0
-    """How much what is told counts (classifier-free guidance): 0 not at all, 1 as learned, above 1 more than that."""
+    """Weight of classifier-free guidance (arXiv 2207.12598): 0 ignores the condition, 1 is as learned, above 1
+    amplifies it."""
     batchnorm: BatchNorm = BatchNorm()
-    """How running statistics are measured, of generated networks and, in evaluate, of all others alike."""
+    """Re-estimation of BatchNorm statistics: of generated networks and, in evaluate, of all others alike."""
     seed: NonNegativeInt = 0
+    """Seed of the source noise and of the members that integration starts from."""
 
     @model_validator(mode="after")
-    def _any_member(self) -> "SampleParams":
+    def _starts_or_conditions(self) -> "SampleParams":
         if self.start_time and self.condition:
-            raise ValueError("start_time > 0 begins at any member, whatever condition asks for; leave one of them out")
+            raise ValueError(
+                "start_time > 0 starts from any member, whatever condition asks for; leave one of them out"
+            )
         return self

@@ -1,4 +1,4 @@
-"""Parameters of stage 1."""
+"""Parameters of zoo: members trained here, and the union with imported ones."""
 
 from typing import Annotated, Any, Literal
 
@@ -13,45 +13,53 @@ from pydantic import (
 )
 
 from stages.params.base import Params
+from stages.params.checkpoints import ImportedZoo
 from stages.params.dataset import Dataset
-from stages.params.imported import ImportedZoo
 from stages.params.network import Network
 
 Initialisation = Literal["torch", "kaiming_uniform", "xavier_uniform", "uniform", "normal"]
-"""`torch`: Linear's own, biases too. The others set biases to zero; `uniform` is U(-0.5, 0.5), `normal` N(0, 0.5²)."""
+"""`torch`: the layers' own, biases too. The others set biases to zero; `uniform` is U(-0.5, 0.5), `normal` N(0,
+0.5²)."""
 
 
 class Augmentation(Params):
-    """Random changes of training images, drawn anew each time an image is shown."""
+    """Random augmentation of training images, drawn anew each time an image is shown."""
 
     crop: NonNegativeInt = 0
-    """Zero-pad by this many pixels and cut the original size out at random."""
+    """Zero padding in pixels on each side before a random crop of the original size. 0: no crop."""
     flip: bool = False
-    """Mirror left and right with probability a half."""
+    """Horizontal flip with probability 1/2."""
 
 
 class Recipe(Params):
-    """How each member is trained."""
+    """Training recipe of a member."""
 
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"
+    """Optimizer of the members' weights."""
     lr: PositiveFloat
-    """Learning rate, the highest of the schedule."""
+    """Learning rate at the peak of the schedule."""
     batch: PositiveInt
+    """Training examples per step (batch size)."""
     epochs: PositiveInt
+    """Passes over the training examples."""
     weight_decay: NonNegativeFloat = 0.0
+    """Weight decay: decoupled for `adamw`, an L2 penalty for `adam` and `sgd`."""
     momentum: float = Field(default=0.0, ge=0, lt=1)
-    """Of sgd alone."""
+    """Momentum of `sgd`, in [0, 1); the other optimizers have none to set."""
     nesterov: bool = False
+    """Nesterov momentum for `sgd`; needs a momentum above 0."""
     schedule: Literal["constant", "cosine", "one_cycle"] = "constant"
-    """Of the learning rate, set before every step. `cosine` falls to 0; `one_cycle` rises from 1/25 of it and falls to
-    1/250,000, both along cosines."""
+    """Schedule of the learning rate, step by step. `cosine` falls to 0; `one_cycle` rises from 1/25 of the peak and
+    falls to 1/250,000 of it, both along cosines."""
     warmup: float = Field(default=0.0, ge=0, lt=1)
-    """Share of all steps in which the learning rate rises, linearly unless the schedule is `one_cycle`."""
+    """Fraction of all steps, in [0, 1), in which the learning rate rises: linearly, or along a cosine for
+    `one_cycle`."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-    """Of classifiers."""
+    """Label smoothing of the cross-entropy, in [0, 1); for classifiers only."""
     clip: PositiveFloat | None = None
-    """Largest norm of a member's whole gradient. None: as it is."""
+    """Largest norm of a member's gradient, over all its parameters (gradient clipping). None: no clipping."""
     augmentation: Augmentation = Augmentation()
+    """Data augmentation of training images; none by default."""
 
     @model_validator(mode="after")
     def _consistent(self) -> "Recipe":
@@ -65,26 +73,33 @@ class Recipe(Params):
 
 
 class ZooParams(Params):
-    """What a trained zoo is made of."""
+    """A zoo of networks that are trained here, each from its own seed."""
 
     source: Literal["train"] = "train"
+    """Origin of the zoo: `train`, the default."""
     dataset: Dataset
+    """Data set that members are trained and evaluated on; a bare name such as `mnist` stands for its defaults."""
     other_datasets: tuple[Dataset, ...] = ()
-    """Further data sets: member i is trained on the (i mod count)-th of all. Inputs of as many values, as many classes."""
+    """Further data sets with as many inputs and classes; member i is trained on data set i modulo their
+    number (the paper's Appendix K)."""
     network: Network
+    """Architecture of every member."""
     recipe: Recipe
+    """Training recipe of every member."""
     members: int = Field(ge=2)
-    """Networks that the flow may learn from."""
+    """Number of members that the flow may be trained on; the paper's zoos have 100."""
     heldout: int = Field(ge=2)
-    """Further networks that the flow never sees: the standard that generated ones are held to."""
+    """Number of further members that the flow never sees: the reference for generated networks."""
     initialisations: tuple[Initialisation, ...] = Field(default=("kaiming_uniform",), min_length=1)
-    """Member i starts from the (i mod count)-th of these; of several data sets, the i-th member of each."""
+    """Weight initialisations, used in turn: member i, counted within its data set, has the one at i modulo their
+    number."""
     shard_size: PositiveInt = 50
-    """Networks trained together, the unit of resumption; aim at 10 s or more of work. Small MLPs and CNNs are
-    trained as one stack; others one after the other, where 1 to 4 keep what a kill can cost small."""
+    """Networks trained and stored together: the unit of resumption, best with 10 s of work or more. Small MLPs and CNNs
+    are trained stacked; others one after the other, where 1 to 4 lose least to an interruption."""
     max_retries: NonNegativeInt = 2
-    """Fallback seeds tried for a member whose training left the finite numbers."""
+    """Further seeds tried for a member whose training diverged (NaN or Inf)."""
     seed: NonNegativeInt = 0
+    """Seed from which every member's own seed is derived."""
 
     @model_validator(mode="after")
     def _enough_of_each(self) -> "ZooParams":
@@ -101,6 +116,10 @@ class ZooParams(Params):
             before = names[:i].count(one.name)
             found[f"{one.name}-{before + 1}" if before else one.name] = one
         return found
+
+    def modules(self) -> tuple[str, ...]:
+        """Also the module that trains the members."""
+        return (f"stages.members.sources.{self.source}", *super().modules())
 
     def initialisation(self, member: int) -> Initialisation:
         """How a member begins. Every data set has members of every kind."""

@@ -12,7 +12,7 @@ from stages.context import Context
 from stages.datasets import Train, load_fitting
 from stages.nets.normalisation import normalisers, reestimate
 from stages.nets.registry import build
-from stages.params.batchnorm import BatchNorm
+from stages.params.network import BatchNorm
 from stages.store.layout import Layout
 from stages.store.weights import Weights
 

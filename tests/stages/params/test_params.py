@@ -5,7 +5,7 @@ from stages.params.base import Params
 from stages.params.canonicalize import CanonicalizeParams
 from stages.params.dataset import Images, Table, Texts, dataset_from
 from stages.params.evaluate import EvaluateParams
-from stages.params.fit import PRESETS, FitParams, Pca, Raw, Uniform
+from stages.params.fit import PRESETS, FitParams, Pca, Raw, Uniform, Velocity
 from stages.params.network import CNN, MLP, Bert, Model, ResNet, ResNet18, ViT, network_from
 from stages.params.pack import PackParams
 from stages.params.sample import SampleParams
@@ -94,8 +94,8 @@ def test_sections_are_frozen_too():
         (ZooParams, ZOO, ("members",), -1),
         (ZooParams, ZOO, ("members",), 1),
         (ZooParams, ZOO, ("heldout",), 0),
-        (ZooParams, ZOO, ("shard",), 0),
-        (ZooParams, ZOO, ("retries",), -1),
+        (ZooParams, ZOO, ("shard_size",), 0),
+        (ZooParams, ZOO, ("max_retries",), -1),
         (ZooParams, ZOO, ("recipe", "lr"), 0),
         (ZooParams, ZOO, ("recipe", "lr"), float("nan")),
         (ZooParams, ZOO, ("recipe", "lr"), float("inf")),
@@ -124,22 +124,24 @@ def test_sections_are_frozen_too():
         (ZooParams, ZOO, ("network",), {"kind": "model", "model": "timm:hf-hub:timm/vit", "input": [3, 8, 8]}),
         (ZooParams, ZOO, ("network",), {"kind": "model", "model": "a:b", "input": [3], "kwargs": {"pretrained": True}}),
         (ZooParams, ZOO, ("network",), {"kind": "model", "model": "a:b", "input": [3], "kwargs": {"weights": "X"}}),
-        (CanonicalizeParams, {}, ("probe",), 0),
+        (CanonicalizeParams, {}, ("probe_examples",), 0),
         (CanonicalizeParams, {}, ("reference",), "last"),
         (PackParams, {}, ("compression",), "zip"),
         (FitParams, FIT, ("steps",), 0),
         (FitParams, FIT, ("velocity",), {"hidden": 1}),
         (FitParams, FIT, ("velocity",), {"hidden": 64, "dropout": 1}),
         (FitParams, FIT, ("velocity",), {"kind": "tokens", "width": 0}),
-        (FitParams, FIT, ("ema",), 1),
-        (FitParams, FIT, ("path_noise",), -0.1),
+        (FitParams, FIT, ("ema_decay",), 1),
+        (FitParams, FIT, ("path_noise_std",), -0.1),
         (SampleParams, {"networks": 5}, ("networks",), 0),
         (SampleParams, {"networks": 5}, ("method",), "euler2"),
         (EvaluateParams, {}, ("bar_quantile",), 1.1),
     ],
 )
 def test_values_out_of_bounds_are_named(model, values, path, value):
-    assert problem(model, with_value(values, path, value))["loc"][: len(path)] == path
+    found = problem(model, with_value(values, path, value))
+    assert found["loc"][: len(path)] == path
+    assert found["type"] != "extra_forbidden"
 
 
 @pytest.mark.parametrize(
@@ -168,7 +170,7 @@ def test_a_preset_fills_in_every_value_that_it_names(preset):
 def test_the_paper_s_settings_for_mnist_mlps():
     params = FitParams.model_validate({"preset": "paper_mlp"})
     assert params.space == Pca(components=99, whiten=False)
-    assert (params.velocity.hidden, params.velocity.time_dim, params.velocity.dropout) == (512, 64, 0.1)
+    assert params.velocity == Velocity(hidden=512, time_dim=64, dropout=0.1)
     assert (params.source.std, params.source.relative, params.path_noise_std) == (0.01, False, 0.001)
     assert (params.steps, params.batch, params.ema_decay) == (30_000, 8, 0)
     assert (params.optimizer.lr, params.optimizer.final_lr) == (5e-4, 1e-6)
@@ -177,8 +179,7 @@ def test_the_paper_s_settings_for_mnist_mlps():
 def test_values_beside_a_preset_win_section_by_section():
     params = FitParams.model_validate({"preset": "paper_mlp", "steps": 7, "velocity": {"hidden": 32}})
     assert params.steps == 7
-    assert params.velocity.hidden == 32
-    assert params.velocity.time_dim == 64
+    assert params.velocity == Velocity(hidden=32, time_dim=64, dropout=0.1)
     assert params.batch == 8
 
 

@@ -17,8 +17,7 @@ from stages.errors import DwfError, UsageError
 from stages.nets.initialise import initialise
 from stages.nets.registry import build
 from stages.nets.stacked import outputs
-from stages.params.batchnorm import BatchNorm
-from stages.params.network import Bert, Network, ResNet
+from stages.params.network import BatchNorm, Bert, Network, ResNet
 from stages.sampling import completion as complete
 from stages.sampling.completion import Completion, completion
 from stages.seeds import generator

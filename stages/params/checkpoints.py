@@ -1,4 +1,4 @@
-"""Parameters of stage 1 for a zoo that exists already, as checkpoints of other programs."""
+"""Parameters of a zoo imported from the checkpoints of other programs."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -11,32 +11,37 @@ from stages.params.files import content_of, matching, names
 from stages.params.network import Network
 
 SHORT = ("model", "kwargs", "input", "vocabulary")
-"""What `network: {kind: model, ...}` holds may stand in `zoo` itself."""
+"""Fields of `network: {kind: model, ...}` that may stand in `zoo` itself."""
 
 
 class ImportedZoo(Params):
-    """Which checkpoints make up the zoo, and what network they are of."""
+    """A zoo of networks that other programs trained, one per checkpoint."""
 
     source: Literal["checkpoints"]
+    """Origin of the zoo: `checkpoints`, files that other programs wrote."""
     files: str = Field(min_length=1)
-    """A shell pattern such as `runs/*.safetensors`; also .pt, .pth, .bin and .ckpt, read without running code."""
+    """Shell pattern of the checkpoints, e.g. `runs/*.safetensors`; also .pt, .pth, .bin and .ckpt, read without running
+    code."""
     network: Network
+    """Architecture of the checkpoints; `model`, `kwargs`, `input` and `vocabulary` may also stand in `zoo` itself."""
     dataset: Dataset | None = None
-    """What the networks are evaluated on. None: figures that need data are left out."""
+    """Data set that the networks are evaluated on. None: figures that need data are left out."""
     members: int | None = Field(default=None, ge=2)
-    """Networks that the flow may learn from: a random choice by `seed`. None: all that aren't held out."""
+    """Number of checkpoints that the flow may be trained on, a random choice by `seed`. None: all that aren't held
+    out."""
     heldout: int = Field(ge=2)
-    """Further networks that the flow never sees, a random choice by `seed`."""
+    """Number of further checkpoints that the flow never sees, a random choice by `seed`."""
     ema: bool = False
-    """Take the moving average that a checkpoint keeps of its weights instead of the weights."""
+    """Exponential moving average of the weights in place of the weights, where checkpoints hold both."""
     shard_size: PositiveInt | None = None
-    """Networks read and stored together, which bounds memory. None: as many as have a gigabyte of files."""
+    """Networks read and stored together, which bounds memory. None: as many as make one GiB of files, 500 at most."""
     seed: NonNegativeInt = 0
+    """Seed of the split into members and held-out members."""
 
     @model_validator(mode="before")
     @classmethod
     def _network_in_short(cls, values: Any) -> Any:
-        """`model`, `kwargs` and `input` beside `files` are the network's."""
+        """Move the fields of SHORT into `network`."""
         if not isinstance(values, dict) or not (short := {n: values[n] for n in SHORT if n in values}):
             return values
         if "network" in values:
@@ -44,16 +49,25 @@ class ImportedZoo(Params):
         rest = {name: value for name, value in values.items() if name not in SHORT}
         return {**rest, "network": {"kind": "model", **short}}
 
+    @property
+    def datasets(self) -> dict[str, Dataset]:
+        """The data set by its name; empty if there is none."""
+        return {self.dataset.name: self.dataset} if self.dataset else {}
+
+    def modules(self) -> tuple[str, ...]:
+        """Also the module that reads the checkpoints."""
+        return (f"stages.members.sources.{self.source}", *super().modules())
+
     def found(self) -> list[Path]:
         """The checkpoints in natural order. Raises UsageError saying where it looked if there are none."""
         return matching(self.files)
 
     def fingerprint(self) -> dict[str, Any]:
-        """The parameters with each file's name and content in the place of the pattern."""
+        """The parameters, with each file's name and content hash in the place of the pattern."""
         paths = self.found()
         contents = dict(zip(names(self.files, paths), map(content_of, paths), strict=True))
         return {**super().fingerprint(), "files": contents}
 
     def below(self, folder: Path) -> "ImportedZoo":
-        """With the pattern, if relative, below a folder."""
+        """A copy whose pattern, if relative, is below a folder."""
         return self.model_copy(update={"files": str(folder / Path(self.files).expanduser())})

@@ -9,8 +9,8 @@ from pydantic import TypeAdapter, ValidationError
 from pipeline.config import PROJECT, load
 from pipeline.keys import key_of
 from stages.errors import UsageError
+from stages.params.checkpoints import ImportedZoo
 from stages.params.files import content_of, matching, names
-from stages.params.imported import ImportedZoo
 from stages.params.zoo import Zoo, ZooParams
 
 MLP = {"kind": "mlp", "widths": [4, 6, 3]}
@@ -137,7 +137,8 @@ def test_a_relative_pattern_means_the_project_s_folder(tmp_path):
 @pytest.mark.parametrize(
     ("zoo", "said"),
     [
-        ("{source: checkpoint, files: a}", "zoo.source: unknown value 'checkpoint', did you mean 'checkpoints'"),
+        ("{source: checkpoint, files: a}", "zoo.source: unknown value 'checkpoint'"),
+        ("{source: checkpoint, files: a}", "did you mean 'checkpoints'?"),
         ("{source: checkpoints, network: {kind: mlp, widths: [2, 2]}, heldout: 2}", "zoo.files: required, but missing"),
         ("{source: checkpoints, files: a, model: 'a:b', heldout: 2}", "zoo.input: required, but missing"),
         (

@@ -1,0 +1,34 @@
+"""Every property in the JSON schema of a configuration is described."""
+
+from typing import Any
+
+import pytest
+
+from pipeline.config import Experiment
+
+SCHEMA = Experiment.model_json_schema()
+MODELS: dict[str, dict[str, Any]] = {
+    "Experiment": SCHEMA,
+    **{name: model for name, model in SCHEMA["$defs"].items() if "properties" in model},
+}
+DESCRIBED = {
+    **{model: schema.get("description", "") for model, schema in MODELS.items()},
+    **{
+        f"{model}.{name}": value.get("description", "")
+        for model, schema in MODELS.items()
+        for name, value in schema["properties"].items()
+    },
+}
+
+
+def test_the_schema_has_all_that_a_configuration_can_hold():
+    assert {"MLP", "Images", "ImportedZoo", "Muon", "TokenVelocity", "Transfer", "BatchNorm"} <= MODELS.keys()
+    assert len(DESCRIBED) > 200
+
+
+@pytest.mark.parametrize("name", DESCRIBED)
+def test_it_is_described_in_a_sentence(name: str):
+    text = DESCRIBED[name]
+    assert len(text.split()) >= 3, f"{name}: expected a description of three words or more, found {text!r}"
+    assert not text[0].islower(), f"{name}: {text}"
+    assert text.endswith("."), f"{name}: {text}"
