@@ -35,7 +35,7 @@ from stages.store.artifact import (
 from stages.store.files import FORMAT_VERSION
 from stages.store.refs import Ref
 
-UNITS = {"zoo": ("shards", "train_shard")}
+UNITS = {"zoo": ("shards", "make_shard")}
 """Stages that consist of units which may run side by side: the functions that list them and that do one."""
 MAX_NAMED = 6
 """Changed files that a plan names."""

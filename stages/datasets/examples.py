@@ -1,4 +1,4 @@
-"""Examples as they are read, before a network sees them, and how they are chosen and parted."""
+"""Raw examples, before they are encoded as a network's inputs, and random subsets and splits of them."""
 
 import os
 from collections.abc import Collection
@@ -17,22 +17,22 @@ class Examples:
     inputs: np.ndarray
     targets: np.ndarray
     groups: np.ndarray | None = None
-    """[examples] What each belongs to, where examples of one group may not come apart, e.g. sentences of one review."""
+    """[examples] Groups that no split may separate, e.g. the review that a sentence is of."""
 
     def __len__(self) -> int:
         return len(self.targets)
 
     def at(self, index: np.ndarray | torch.Tensor) -> "Examples":
-        """Those at these positions, in this order."""
+        """The examples at these positions, in this order."""
         index = np.asarray(index)
         groups = None if self.groups is None else self.groups[index]
         return Examples(self.inputs[index], self.targets[index], groups)
 
 
 def of_classes(examples: Examples, only: Collection[int] | None) -> Examples:
-    """Those of some classes, in their order; None: all of them.
+    """The examples of the classes `only`, in their order; None: all of them.
 
-    Raises UsageError if there are none of one class.
+    Raises UsageError if a class has no examples.
     """
     if only is None:
         return examples
@@ -42,7 +42,7 @@ def of_classes(examples: Examples, only: Collection[int] | None) -> Examples:
 
 
 def choose(examples: Examples, count: int | None, key: str, draw: torch.Generator) -> Examples:
-    """A random choice of `count`, a smaller one being part of every larger one; None: all of them as they are.
+    """A random subset of `count` examples, nested in every larger one; None: all of them, as they are.
 
     Raises UsageError naming `key`, the configuration's, if there are fewer.
     """
@@ -53,8 +53,8 @@ def choose(examples: Examples, count: int | None, key: str, draw: torch.Generato
     return examples.at(torch.randperm(len(examples), generator=draw)[:count])
 
 
-def part(examples: Examples, share: float, draw: torch.Generator) -> tuple[Examples, Examples]:
-    """All examples in random order, cut in two: the second part holds `share` of them or, not to part a group, more."""
+def split(examples: Examples, share: float, draw: torch.Generator) -> tuple[Examples, Examples]:
+    """All examples in random order, cut in two: the second holds `share` of them or, to keep groups whole, more."""
     groups = np.arange(len(examples)) if examples.groups is None else examples.groups
     names, group = np.unique(groups, return_inverse=True)
     place = torch.randperm(len(names), generator=draw).argsort()[torch.from_numpy(group)]
@@ -71,5 +71,5 @@ def offline() -> bool:
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, in one line of bounded length."""
+    """The first line of an error's message, of 120 characters at most."""
     return (str(error).splitlines() or [type(error).__name__])[0][:120]

@@ -1,6 +1,8 @@
 """Labelled images, read by torchvision from the files that their authors distribute."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,16 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stages.datasets.examples import Examples, first_line, offline
+from stages.datasets.examples import Examples, first_line, of_classes, offline
 from stages.errors import DataMissing, UsageError
 from stages.params.dataset import Images
 
 
 @dataclass(frozen=True)
 class Source:
-    """How torchvision knows a data set, where its files lie, and its pixels' mean and deviation by channel, in [0, 1]."""
+    """Name in torchvision, files, and mean and standard deviation of the pixels, in [0, 1], by channel."""
 
-    title: str
+    name: str
     folder: str
     files: str
     mean: tuple[float, ...]
@@ -49,27 +51,36 @@ SOURCES = {
     ),
     "svhn": Source("SVHN", "", "train_32x32.mat, test_32x32.mat", (0.4377, 0.4438, 0.4728), (0.1980, 0.2010, 0.1970)),
 }
-"""Data set -> where it comes from."""
+"""Data set -> its source."""
 STL10_AS_CIFAR10 = np.array([0, 2, 1, 3, 4, 5, 7, -1, 8, 9])
 """airplane bird car cat deer dog horse monkey ship truck -> CIFAR-10's number of the same class; it has no monkeys."""
 
 
 def read(dataset: Images, root: Path, *, train: bool) -> Examples:
-    """Bytes [examples, channels, height, width] and class numbers, downloaded unless `DWF_OFFLINE` is set.
+    """Images [examples, channels, height, width] of bytes, and classes; downloaded unless `DWF_OFFLINE` is set.
 
     Raises DataMissing saying which files to put where.
     """
     source = SOURCES[dataset.name]
     try:
-        data = _opened(source.title, str(root), train)
+        data = _open(source.name, str(root), train)
     except (RuntimeError, OSError, ValueError, AssertionError) as error:  # the last two: a damaged file
         raise DataMissing(
-            f"{source.title} can't be read from {root / source.folder} or downloaded ({first_line(error)}); put its "
+            f"{source.name} can't be read from {root / source.folder} or downloaded ({first_line(error)}); put its "
             f"files there ({source.files}), or name another root with --data-root or DWF_DATA_ROOT"
         ) from error
     labels = data.labels if hasattr(data, "labels") else data.targets
     examples = Examples(_channels_first(np.asarray(data.data)), np.asarray(labels))
-    return _as_cifar10(examples) if (dataset.name, dataset.classes) == ("stl10", "cifar10") else examples
+    if (dataset.name, dataset.classes) == ("stl10", "cifar10"):
+        classes = STL10_AS_CIFAR10[examples.targets]
+        examples = Examples(examples.inputs, classes).at(np.flatnonzero(classes >= 0))
+    return of_classes(examples, dataset.only)
+
+
+def encoder(dataset: Images, fitted: Callable[[], Examples]) -> Callable[[Examples], Tensor]:
+    """Resizing and standardization with fixed numbers; nothing is learned from examples."""
+    del fitted
+    return partial(encode, dataset)
 
 
 def encode(dataset: Images, examples: Examples) -> Tensor:
@@ -79,39 +90,36 @@ def encode(dataset: Images, examples: Examples) -> Tensor:
     """
     source = SOURCES[dataset.name]
     mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (source.mean, source.std))
-    pixels = torch.from_numpy(_sized(dataset, examples.inputs)).to(torch.float32, memory_format=torch.contiguous_format)
-    return _coloured(dataset, pixels.div_(255).sub_(mean).div_(std))
+    pixels = torch.from_numpy(_resize(dataset, examples.inputs)).to(
+        torch.float32, memory_format=torch.contiguous_format
+    )
+    return _to_channels(dataset, pixels.div_(255).sub_(mean).div_(std))
 
 
-def _opened(title: str, root: str, train: bool) -> Any:
-    """Torchvision's data set, of labelled images alone."""
+def _open(name: str, root: str, train: bool) -> Any:
+    """The data set as torchvision opens it, of labelled images alone."""
     from torchvision import datasets
 
     class LabelledSTL10(datasets.STL10):
         train_list = datasets.STL10.train_list[:2]  # the 100,000 unlabelled images needn't be there
 
-    cls: Any = LabelledSTL10 if title == "STL10" else getattr(datasets, title)
-    if title in ("STL10", "SVHN"):
+    cls: Any = LabelledSTL10 if name == "STL10" else getattr(datasets, name)
+    if name in ("STL10", "SVHN"):
         return cls(root, split="train" if train else "test", download=not offline())
     return cls(root, train=train, download=not offline())
 
 
-def _as_cifar10(examples: Examples) -> Examples:
-    """STL-10's examples of CIFAR-10's classes, numbered as those are."""
-    numbers = STL10_AS_CIFAR10[examples.targets]
-    return Examples(examples.inputs, numbers).at(np.flatnonzero(numbers >= 0))
-
-
 def _channels_first(pixels: np.ndarray) -> np.ndarray:
-    """Grey images come without channels, CIFAR's with them last."""
+    """Images [examples, channels, height, width]; grey ones come without channels, CIFAR's with them last."""
     if pixels.ndim == 3:
         return pixels[:, None]
     return pixels.transpose(0, 3, 1, 2) if pixels.shape[-1] == 3 else pixels
 
 
-def _sized(dataset: Images, pixels: np.ndarray) -> np.ndarray:
-    """As asked for: scaled down by antialiased bilinear interpolation, or with black around the image; where the room
-    is odd, one more pixel below and right.
+def _resize(dataset: Images, pixels: np.ndarray) -> np.ndarray:
+    """Images of the size asked for: scaled down by antialiased bilinear interpolation, or zero-padded.
+
+    Where the padding is odd, there is one more pixel below and on the right.
     """
     side = int(pixels.shape[-1])
     size = dataset.size or side
@@ -119,12 +127,12 @@ def _sized(dataset: Images, pixels: np.ndarray) -> np.ndarray:
         from torchvision.transforms.functional import resize
 
         return resize(torch.from_numpy(pixels), [size, size], antialias=True).numpy()
-    room = (missing // 2, missing - missing // 2)
-    return np.pad(pixels, np.array([(0, 0), (0, 0), room, room])) if missing else pixels
+    padding = (missing // 2, missing - missing // 2)
+    return np.pad(pixels, np.array([(0, 0), (0, 0), padding, padding])) if missing else pixels
 
 
-def _coloured(dataset: Images, images: Tensor) -> Tensor:
-    """Grey repeated in three channels, where asked for."""
+def _to_channels(dataset: Images, images: Tensor) -> Tensor:
+    """Grey images repeated in three channels, where asked for."""
     channels = images.shape[1]
     if dataset.channels in (None, channels):
         return images

@@ -1,18 +1,17 @@
-"""Train, validation and test: which examples each holds, fixed once and for all."""
+"""Training, validation and test splits of every data set: the same examples in every run."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from importlib import import_module
 from pathlib import Path
+from typing import Any, Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor
 
-from stages.datasets import images, tables, texts
-from stages.datasets.examples import Examples, choose, of_classes, part
-from stages.datasets.tokenizer import Tokenizer
+from stages.datasets.examples import Examples, choose, split
 from stages.errors import UsageError
-from stages.params.dataset import Dataset, Images, Table
+from stages.params.dataset import Dataset
 from stages.seeds import generator
 
 
@@ -29,7 +28,7 @@ class Train:
 
 @dataclass(frozen=True)
 class Validation:
-    """Examples that pick and gate; taken from the training data."""
+    """Examples for model selection, taken from the training data."""
 
     inputs: Tensor
     targets: Tensor
@@ -37,7 +36,7 @@ class Validation:
 
 @dataclass(frozen=True)
 class Test:
-    """Examples touched once, in evaluate."""
+    """Examples for the final evaluation alone."""
 
     __test__ = False  # no test case, whatever pytest makes of the name
 
@@ -45,14 +44,33 @@ class Test:
     targets: Tensor
 
 
+@runtime_checkable
+class Reader(Protocol):
+    """The module of one kind of data set, such as `stages.datasets.images`."""
+
+    def read(self, dataset: Any, root: Path, *, train: bool) -> Examples:
+        """The raw examples of one side of the authors' split, of the classes that are asked for.
+
+        Raises DataMissing saying which files to put where.
+        """
+        ...
+
+    def encoder(self, dataset: Any, fitted: Callable[[], Examples]) -> Callable[[Examples], Tensor]:
+        """The function from raw examples to a network's inputs; `fitted` gives the examples that fit members.
+
+        An encoder that is learned, such as a tokenizer, is learned from those alone.
+        """
+        ...
+
+
 def load_fitting(dataset: Dataset, root: Path) -> tuple[Train, Validation]:
     """The training data, a fixed random share of it set apart as validation; scaled as the network sees it.
 
     Raises DataMissing saying what to put where, or UsageError if the description asks for more than there is.
     """
-    fit, held = _fitting(dataset, root)
-    encode = _encoder(dataset, lambda: fit)
-    return Train(encode(fit), _targets(fit)), Validation(encode(held), _targets(held))
+    fitted, held_out = _fitting(dataset, root)
+    encode = _reader(dataset).encoder(dataset, lambda: fitted)
+    return Train(encode(fitted), _targets(fitted)), Validation(encode(held_out), _targets(held_out))
 
 
 def load_test(dataset: Dataset, root: Path) -> Test:
@@ -60,40 +78,33 @@ def load_test(dataset: Dataset, root: Path) -> Test:
 
     Raises DataMissing saying what to put where, or UsageError if the description asks for more than there is.
     """
-    test = _read(dataset, root, train=False)
+    reader = _reader(dataset)
+    test = reader.read(dataset, root, train=False)
     test = choose(test, dataset.test, "zoo.dataset.test", generator("subset", dataset.name, "test"))
-    return Test(_encoder(dataset, lambda: _fitting(dataset, root)[0])(test), _targets(test))
+    return Test(reader.encoder(dataset, lambda: _fitting(dataset, root)[0])(test), _targets(test))
+
+
+def _reader(dataset: Dataset) -> Reader:
+    """The module of this kind of data set, imported by name.
+
+    `Params.modules` names it too, so that the key of every zoo covers the readers of its own data sets and no others.
+    Later stages load data by the description in a store; their keys cover the reader through the zoo's key, which each
+    of them contains.
+    """
+    return cast(Reader, import_module(f"stages.datasets.{dataset.reader}"))
 
 
 def _fitting(dataset: Dataset, root: Path) -> tuple[Examples, Examples]:
-    """The training data's two parts, raw."""
-    data = _read(dataset, root, train=True)
+    """The raw training data, cut into what fits members and what validates."""
+    data = _reader(dataset).read(dataset, root, train=True)
     data = choose(data, dataset.train, "zoo.dataset.train", generator("subset", dataset.name, "train"))
-    fit, held = part(data, dataset.validation, generator("validation", dataset.name))
-    if not len(fit) or not len(held):
+    fitted, held_out = split(data, dataset.validation, generator("validation", dataset.name))
+    if not len(fitted) or not len(held_out):
         raise UsageError(
-            f"zoo.dataset: {len(data)} training examples of {dataset.name} with validation {dataset.validation:g} leave "
-            f"{len(fit)} to fit and {len(held)} for validation; raise zoo.dataset.train"
+            f"zoo.dataset: {len(data)} training examples of {dataset.name} with validation {dataset.validation:g} "
+            f"leave {len(fitted)} to fit and {len(held_out)} for validation; raise zoo.dataset.train"
         )
-    return fit, held
-
-
-def _read(dataset: Dataset, root: Path, *, train: bool) -> Examples:
-    if isinstance(dataset, Table):
-        return of_classes(tables.read(dataset, train=train), dataset.only)
-    if isinstance(dataset, Images):
-        return of_classes(images.read(dataset, root, train=train), dataset.only)
-    return texts.read(dataset, root, train=train)
-
-
-def _encoder(dataset: Dataset, fit: Callable[[], Examples]) -> Callable[[Examples], Tensor]:
-    """What turns raw inputs into a network's; only texts learn it, from the examples that fit members."""
-    if isinstance(dataset, Table):
-        return partial(tables.encode, dataset)
-    if isinstance(dataset, Images):
-        return partial(images.encode, dataset)
-    words = Tokenizer.learned(fit().inputs.tolist(), dataset.vocabulary, dataset.length)
-    return lambda examples: words(examples.inputs.tolist())
+    return fitted, held_out
 
 
 def _targets(examples: Examples) -> Tensor:

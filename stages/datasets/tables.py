@@ -1,12 +1,15 @@
-"""Rows of numbers that come with scikit-learn."""
+"""Iris and digits, the tables that come with scikit-learn."""
 
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from stages.datasets.examples import Examples
+from stages.datasets.examples import Examples, of_classes
 from stages.params.dataset import Table
 
 SCALES = {
@@ -14,19 +17,26 @@ SCALES = {
     "digits": (5.0, 6.0),
 }
 """Table -> mean and standard deviation that inputs are standardized with, per feature or for all."""
-TESTED = {"iris": 0.3, "digits": 0.25}
-"""Table -> share of its rows that are the test split, for they come without one."""
+TEST_SHARES = {"iris": 0.3, "digits": 0.25}
+"""Table -> share of its rows in the test split, which it comes without."""
 
 
-def read(dataset: Table, *, train: bool) -> Examples:
-    """One side of a fixed split, stratified by class."""
+def read(dataset: Table, root: Path, *, train: bool) -> Examples:
+    """One side of a fixed split, stratified by class; nothing is read below `root`."""
+    del root
     from sklearn import datasets
     from sklearn.model_selection import train_test_split
 
     data: Any = {"iris": datasets.load_iris, "digits": datasets.load_digits}[dataset.name]()
     rows = np.arange(len(data.target))
-    fit, held = train_test_split(rows, test_size=TESTED[dataset.name], random_state=0, stratify=data.target)
-    return Examples(data.data, data.target).at(np.asarray(fit if train else held))
+    fitted, test = train_test_split(rows, test_size=TEST_SHARES[dataset.name], random_state=0, stratify=data.target)
+    return of_classes(Examples(data.data, data.target).at(np.asarray(fitted if train else test)), dataset.only)
+
+
+def encoder(dataset: Table, fitted: Callable[[], Examples]) -> Callable[[Examples], Tensor]:
+    """Standardization with fixed numbers; nothing is learned from examples."""
+    del fitted
+    return partial(encode, dataset)
 
 
 def encode(dataset: Table, examples: Examples) -> Tensor:

@@ -1,30 +1,39 @@
 """Texts with a rating in [-1, 1], from the worst to the best."""
 
 import csv
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
-from stages.datasets.examples import Examples, first_line, offline, part
+from stages.datasets.examples import Examples, first_line, offline, split
+from stages.datasets.tokenizer import Tokenizer
 from stages.errors import DataMissing
 from stages.params.dataset import Texts
 from stages.seeds import generator
 
 SNIPPETS = ("amazonReviewSnippets_GroundTruth.txt", "movieReviewSnippets_GroundTruth.txt")
 """Hutto & Gilbert 2014: sentences rated by twenty people each, from -4 to 4; lines of id TAB rating TAB text."""
-TESTED = 0.2
-"""Share of the snippets that are the test split, for they come without one."""
+TEST_SHARE = 0.2
+"""Share of the snippets in the test split, which they come without."""
 YELP = "yelp_review_full"
 """Zhang et al. 2015: 650,000 reviews to train on and 50,000 to test, of 1 to 5 stars."""
 
 
 def read(dataset: Texts, root: Path, *, train: bool) -> Examples:
-    """Texts [examples], ratings [examples] in [-1, 1], and which review each text belongs to, where it is a part of one.
+    """Texts [examples], ratings [examples] in [-1, 1], and the review of each text where reviews come in several.
 
     Raises DataMissing saying which files to put where.
     """
     return _reviews(root / "reviews", train=train) if dataset.name == "reviews" else _yelp(root, train=train)
+
+
+def encoder(dataset: Texts, fitted: Callable[[], Examples]) -> Callable[[Examples], Tensor]:
+    """Tokenization with word pieces learned from the examples that fit members."""
+    tokenizer = Tokenizer.learned(fitted().inputs.tolist(), dataset.vocabulary, dataset.length)
+    return lambda examples: tokenizer(examples.inputs.tolist())
 
 
 def _reviews(folder: Path, *, train: bool) -> Examples:
@@ -32,7 +41,7 @@ def _reviews(folder: Path, *, train: bool) -> Examples:
     lines = [line for file in SNIPPETS for line in _snippets(folder / file)]
     groups, ratings, texts = (np.array(column, dtype=object) for column in zip(*lines, strict=True))
     examples = Examples(texts, ratings.astype(np.float32) / 4, groups)
-    return part(examples, TESTED, generator("test", "reviews"))[0 if train else 1]
+    return split(examples, TEST_SHARE, generator("test", "reviews"))[0 if train else 1]
 
 
 def _snippets(path: Path) -> list[tuple[str, float, str]]:
@@ -70,7 +79,7 @@ def _csv(file: Path) -> tuple[list[int], list[str]]:
         with file.open(encoding="utf-8", newline="") as lines:
             reviews = [_review(number, row) for number, row in enumerate(csv.reader(lines), 1)]
     except (OSError, ValueError, csv.Error) as error:
-        raise DataMissing(_put(file, first_line(error))) from error
+        raise DataMissing(_missing_yelp(file, first_line(error))) from error
     return [stars for stars, _ in reviews], [text for _, text in reviews]
 
 
@@ -83,19 +92,19 @@ def _review(number: int, row: list[str]) -> tuple[int, str]:
 def _hugging_face(file: Path, split: str) -> tuple[list[int], list[str]]:
     """Stars and texts, downloaded by the package `datasets`."""
     if offline():
-        raise DataMissing(_put(file, "no such file, and DWF_OFFLINE forbids to download it"))
+        raise DataMissing(_missing_yelp(file, "no such file, and DWF_OFFLINE forbids to download it"))
     try:
         from datasets import load_dataset  # pyright: ignore - only there for those who want Yelp
     except ModuleNotFoundError as error:
-        raise DataMissing(_put(file, "no such file, and to download it: pip install datasets")) from error
+        raise DataMissing(_missing_yelp(file, "no such file, and to download it: pip install datasets")) from error
     try:
         data: Any = load_dataset("Yelp/yelp_review_full", split=split)
     except (OSError, RuntimeError, ValueError) as error:  # no network, a failed build, a damaged cache
-        raise DataMissing(_put(file, first_line(error))) from error
+        raise DataMissing(_missing_yelp(file, first_line(error))) from error
     return [label + 1 for label in data["label"]], list(data["text"])  # its classes count from 0
 
 
-def _put(file: Path, why: str) -> str:
+def _missing_yelp(file: Path, why: str) -> str:
     return (
         f'yelp can\'t be read from {file} ({why}); put train.csv and test.csv there (lines of "stars","text", as in '
         f"yelp_review_full_csv.tgz), or name the folder above {YELP}/ with --data-root or DWF_DATA_ROOT"

@@ -1,4 +1,4 @@
-"""Word pieces, learned from the training texts alone."""
+"""WordPiece tokenizers, learned from the training texts alone."""
 
 import string
 from collections import Counter
@@ -10,15 +10,15 @@ from jaxtyping import Int64
 from torch import Tensor
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
-"""The first word pieces, numbered from 0: padding, unknown, a text's first token, a text's last."""
+"""Special tokens, with ids from 0: padding, unknown, the first of a text, the last of a text."""
 
 BLOCK = 10_000
-"""Texts encoded at once: an encoding in the making is a hundred times its numbers."""
+"""Texts encoded at once: while it is made, an encoding takes a hundred times the memory of its token ids."""
 
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """Texts as numbers of word pieces, as BERT has them: lower case, no accents, [CLS] before and [SEP] after."""
+    """Token ids of texts as in BERT: lower case, no accents, [CLS] before and [SEP] after."""
 
     model: Any
     """A `tokenizers.Tokenizer`."""
@@ -33,11 +33,11 @@ class Tokenizer:
 
     @property
     def vocabulary(self) -> dict[str, int]:
-        """Word piece -> number."""
+        """Word piece -> token id."""
         return self.model.get_vocab()
 
     def __call__(self, texts: list[str]) -> Int64[Tensor, "texts length"]:
-        """Texts cut or padded to the length."""
+        """Token ids, truncated or padded to the length."""
         tokens = torch.empty(len(texts), self.model.padding["length"], dtype=torch.int64)
         for start in range(0, len(texts), BLOCK):
             encodings = self.model.encode_batch_fast(texts[start : start + BLOCK])
@@ -46,10 +46,10 @@ class Tokenizer:
 
 
 def _vocabulary(texts: list[str], size: int) -> dict[str, int]:
-    """Word pieces that occur most, with their numbers.
+    """The most frequent word pieces, with their ids.
 
-    The trainer numbers the letters that continue a word by a hash with a seed of its process, and breaks ties by number;
-    so they get their numbers from us.
+    The trainer numbers the letters that continue a word by a hash seeded anew in each process, and breaks ties by
+    number; so that ids are reproducible, these letters are numbered here and given to it as special tokens.
     """
     from tokenizers import trainers
 
@@ -67,18 +67,18 @@ def _vocabulary(texts: list[str], size: int) -> dict[str, int]:
 
 
 def _letters(texts: list[str], count: int) -> list[str]:
-    """The most frequent letters, those equally frequent by their code."""
+    """The most frequent letters, sorted; ties are broken by code point."""
     from tokenizers.normalizers import BertNormalizer
 
-    plain, found = BertNormalizer(lowercase=True), Counter[str]()
+    normalizer, counts = BertNormalizer(lowercase=True), Counter[str]()
     for text in texts:
-        found.update(plain.normalize_str(text))
-    known = sorted(found.keys() - set(string.whitespace), key=lambda letter: (-found[letter], letter))
-    return sorted(known[:count])
+        counts.update(normalizer.normalize_str(text))
+    letters = sorted(counts.keys() - set(string.whitespace), key=lambda letter: (-counts[letter], letter))
+    return sorted(letters[:count])
 
 
 def _model(vocabulary: dict[str, int], length: int | None) -> Any:
-    """The pipeline from text to numbers; without a length nothing is cut or padded."""
+    """The pipeline from text to token ids; without a length nothing is truncated or padded."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
     model = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))  # noqa: S106 - no password

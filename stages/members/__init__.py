@@ -1,1 +1,1 @@
-"""The zoo's members: where they lie, how good they are, and how those of other programs are taken in."""
+"""The zoo's members: their sources, training, scores, and shards."""

@@ -1,4 +1,4 @@
-"""Random crops and mirror images, for a whole batch at once."""
+"""Random crops and horizontal flips of a whole batch."""
 
 import torch
 from jaxtyping import Float
@@ -10,22 +10,22 @@ from stages.params.zoo import Augmentation
 Images = Float[Tensor, "batch channels height width"]
 
 
-def augment(images: Images, how: Augmentation, draw: torch.Generator) -> Images:
-    """Each image cropped and mirrored by draws of its own."""
-    if how.crop:
-        corners = torch.randint(2 * how.crop + 1, (2, len(images)), generator=draw).to(images.device)
-        images = crop(images, how.crop, corners)
-    if how.flip:
-        mirrored = torch.rand(len(images), generator=draw).to(images.device) < 0.5
-        images = torch.where(mirrored[:, None, None, None], images.flip(-1), images)
+def augment(images: Images, augmentation: Augmentation, draw: torch.Generator) -> Images:
+    """Each image cropped and flipped at random."""
+    if augmentation.crop:
+        corners = torch.randint(2 * augmentation.crop + 1, (2, len(images)), generator=draw).to(images.device)
+        images = crop(images, augmentation.crop, corners)
+    if augmentation.flip:
+        flipped = torch.rand(len(images), generator=draw).to(images.device) < 0.5
+        images = torch.where(flipped[:, None, None, None], images.flip(-1), images)
     return images
 
 
 def crop(images: Images, pad: int, corners: Tensor) -> Images:
-    """Windows of the images' own size out of zero-padded ones, from `corners` [2, batch]: top and left."""
+    """Windows of the original size in zero-padded images, at `corners` [2, batch]: top and left."""
     height, width = images.shape[-2:]
     padded = F.pad(images, [pad] * 4)
     rows = corners[0][:, None] + torch.arange(height, device=images.device)
     columns = corners[1][:, None] + torch.arange(width, device=images.device)
-    which = torch.arange(len(images), device=images.device)[:, None, None]
-    return padded[which, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    image = torch.arange(len(images), device=images.device)[:, None, None]
+    return padded[image, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)

@@ -1,4 +1,4 @@
-"""The training loop: networks as one stack, or one after the other, each with draws of its own."""
+"""The training loop: networks stacked, or one after the other, each with random draws of its own."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -15,8 +15,8 @@ from stages.context import Context
 from stages.datasets import Train
 from stages.members.augment import augment
 from stages.members.draws import Seeds, orders
-from stages.members.optimizer import clip, optimizer_for, set_rate
-from stages.members.task import loss
+from stages.members.loss import loss
+from stages.members.optimizer import clip, optimizer_for, set_learning_rate
 from stages.nets.initialise import initialise
 from stages.nets.normalisation import normalisers
 from stages.nets.stacked import forward, stackable
@@ -34,20 +34,21 @@ def train_members(
     Returns their rows, parameters then buffers. A member's row depends on its neighbours by round-off alone.
     """
     seeds, steps = Seeds(params.seed, attempt), params.recipe.epochs * steps_per_epoch(params.recipe, data)
-    fresh = partial(_fresh, module, params, seeds)
-    trained = _train(module, params.recipe, seeds, members, fresh, (steps,), data, ctx)
-    return torch.cat([rows for (rows,) in trained])
+    initial = partial(_initial_rows, module, params, seeds)
+    stacks = _train(module, params.recipe, seeds, members, initial, (steps,), data, ctx)
+    return torch.cat([rows for (rows,) in stacks])
 
 
 def train_from(
-    module: nn.Module, rows: Tensor, recipe: Recipe, seeds: Seeds, stops: Sequence[int], data: Train, ctx: Context
+    module: nn.Module, rows: Tensor, recipe: Recipe, seeds: Seeds, eval_steps: Sequence[int], data: Train, ctx: Context
 ) -> Iterator[Tensor]:
-    """Train networks on from where they are, network i in member i's data order, whatever the recipe's epochs.
+    """Train networks further, network i in member i's data order, to the last of `eval_steps`, not the recipe's epochs.
 
-    `rows` [networks, parameters] are complete: parameters, then buffers. Yields rows [stops, networks, parameters] after
-    each of so many steps, which rise, for all networks at once or, where they aren't stacked, for one after the other.
+    `rows` [networks, parameters] are complete: parameters, then buffers. Yields rows [eval_steps, networks, parameters]
+    at each of these steps, in increasing order, for all networks at once or, where they aren't stacked, for one after
+    the other.
     """
-    yield from _train(module, recipe, seeds, np.arange(len(rows)), lambda stack: rows[stack], stops, data, ctx)
+    yield from _train(module, recipe, seeds, np.arange(len(rows)), lambda stack: rows[stack], eval_steps, data, ctx)
 
 
 def steps_per_epoch(recipe: Recipe, data: Train) -> int:
@@ -60,35 +61,31 @@ def _train(
     recipe: Recipe,
     seeds: Seeds,
     members: np.ndarray,
-    start: Callable[[np.ndarray], Tensor],
-    stops: Sequence[int],
+    initial: Callable[[np.ndarray], Tensor],
+    eval_steps: Sequence[int],
     data: Train,
     ctx: Context,
 ) -> Iterator[Tensor]:
-    """Rows [stops, members, parameters] of every stack, begun with the rows that `start` gives for its members."""
+    """Rows [eval_steps, members, parameters] of every stack; `initial` gives the rows that its members start from."""
     data = Train(data.inputs.to(ctx.device), data.targets.to(ctx.device))
     module.to(ctx.device)
     stacks = [members] if stackable(module) else np.split(members, len(members))
     for i, stack in enumerate(stacks):
-        reporter = ProgressReporter(_names(stack), part_of(ctx.progress, i, len(stacks)))
-        yield _Run(module, recipe, seeds, stack, data).rows_after(stops, start(stack), reporter)
+        name = f"members {stack[0]}-{stack[-1]}" if len(stack) > 1 else f"member {stack[0]}"
+        reporter = ProgressReporter(name, part_of(ctx.progress, i, len(stacks)))
+        yield _TrainingRun(module, recipe, seeds, stack, data).rows_at(eval_steps, initial(stack), reporter)
 
 
-def _names(members: np.ndarray) -> str:
-    first, last = members[0], members[-1]
-    return f"members {first}-{last}" if last > first else f"member {first}"
-
-
-def _fresh(module: nn.Module, params: ZooParams, seeds: Seeds, members: np.ndarray) -> Tensor:
-    """Rows of members as they begin."""
+def _initial_rows(module: nn.Module, params: ZooParams, seeds: Seeds, members: np.ndarray) -> Tensor:
+    """Rows [members, parameters] at initialisation."""
     numbers, layout = members.tolist(), Layout.of_module(module)
-    begun = (initialise(params.network, params.initialisation(i), seeds.draw("member", i)) for i in numbers)
-    return torch.stack([layout.flatten(state) for state in begun])
+    states = (initialise(params.network, params.initialisation(i), seeds.draw("member", i)) for i in numbers)
+    return torch.stack([layout.flatten(state) for state in states])
 
 
 @dataclass(frozen=True)
-class _Run:
-    """One stack of members, of one member where networks aren't stacked."""
+class _TrainingRun:
+    """The training of one stack of members, which is a single member where networks aren't stacked."""
 
     module: nn.Module
     recipe: Recipe
@@ -96,41 +93,40 @@ class _Run:
     members: np.ndarray
     data: Train
 
-    def rows_after(self, stops: Sequence[int], start: Tensor, reporter: ProgressReporter) -> Tensor:
-        """Train from these rows through the last of the stops. Returns rows [stops, members, parameters]."""
+    def rows_at(self, eval_steps: Sequence[int], initial: Tensor, reporter: ProgressReporter) -> Tensor:
+        """Train from the initial rows through the last of the steps. Returns rows [eval_steps, members, parameters]."""
         recipe, layout = self.recipe, Layout.of_module(self.module)
-        stacked = self._begun(layout, start.to(self._device))
+        stacked = self._initial_state(layout, initial.to(self._device))
         weights = [stacked[slot.name].requires_grad_() for slot in layout.drawn.slots]
-        optimizer, step, steps = optimizer_for(recipe, weights), 0, stops[-1]
-        found = [start.to(self._device)] if 0 in stops else []
+        optimizer, step, steps = optimizer_for(recipe, weights), 0, eval_steps[-1]
+        rows = [initial.to(self._device)] if 0 in eval_steps else []
         for epoch in range(ceil(steps / steps_per_epoch(recipe, self.data))):
             with self._dropout(epoch):
                 for inputs, targets in islice(self._batches(epoch), steps - step):
-                    set_rate(optimizer, recipe, step, steps)
-                    error = loss(forward(self.module, stacked, inputs, shared=False), targets, recipe.label_smoothing)
+                    set_learning_rate(optimizer, recipe, step, steps)
+                    total = loss(forward(self.module, stacked, inputs, shared=False), targets, recipe.label_smoothing)
                     optimizer.zero_grad(set_to_none=True)
-                    error.backward()  # a sum over members: each one's gradient is its own
+                    total.backward()  # a sum over members: each one's gradient is its own
                     if recipe.clip:
                         clip(weights, recipe.clip)
                     optimizer.step()
                     step += 1
-                    reporter.step(step, steps, lambda error=error: error.item() / len(self.members))
-                    if step in stops:
-                        found.append(layout.flatten({name: tensor.detach() for name, tensor in stacked.items()}))
-        return torch.stack(found)
+                    reporter.step(step, steps, lambda total=total: total.item() / len(self.members))
+                    if step in eval_steps:
+                        rows.append(layout.flatten({name: tensor.detach() for name, tensor in stacked.items()}))
+        return torch.stack(rows)
 
     @property
     def _device(self) -> torch.device:
         return self.data.inputs.device
 
-    def _begun(self, layout: Layout, start: Tensor) -> dict[str, Tensor]:
-        """Every member's state, stacked, and the module ready to train it."""
+    def _initial_state(self, layout: Layout, rows: Tensor) -> dict[str, Tensor]:
+        """The members' states, stacked; also sets the module to training mode."""
         self.module.train()
         for layer in normalisers(self.module).values():
             layer.reset_running_stats()  # its count of batches, which isn't part of a row
-        return {
-            name: part.clone(memory_format=torch.contiguous_format) for name, part in layout.unflatten(start).items()
-        }
+        state = layout.unflatten(rows)
+        return {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in state.items()}
 
     def _batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Inputs [members, batch, ...] and targets [members, batch] of every step."""
@@ -138,24 +134,24 @@ class _Run:
         draws = [self.seeds.draw("augmentation", i, epoch) for i in self.members.tolist()]
         for index in orders(self.seeds, self.recipe.batch, self.members, epoch, len(inputs)):
             index = index.to(self._device)
-            shown = inputs.flatten(1).index_select(0, index.flatten()).view(*index.shape, *inputs.shape[1:])
-            yield self._augmented(shown, draws), targets[index.flatten()].view(index.shape)
-
-    def _augmented(self, inputs: Tensor, draws: list[torch.Generator]) -> Tensor:
-        how = self.recipe.augmentation
-        if not (how.crop or how.flip):
-            return inputs
-        return torch.stack([augment(images, how, draw) for images, draw in zip(inputs, draws, strict=True)])
+            batch = inputs.flatten(1).index_select(0, index.flatten()).view(*index.shape, *inputs.shape[1:])
+            if self.recipe.augmentation.crop or self.recipe.augmentation.flip:
+                pairs = zip(batch, draws, strict=True)
+                batch = torch.stack([augment(images, self.recipe.augmentation, draw) for images, draw in pairs])
+            yield batch, targets[index.flatten()].view(index.shape)
 
     def _dropout(self, epoch: int) -> AbstractContextManager[None]:
-        """What dropout draws from: the member's own seed. Without dropout nothing is held, and shards run side by side."""
-        if not self._random:
+        """Seeds torch's global generator, which dropout draws from, for this member and epoch.
+
+        It is held exclusively; without dropout it isn't touched, so that shards run side by side.
+        """
+        if not self._draws_globally:
             return nullcontext()
         return global_seed(*self.seeds.of("dropout", int(self.members[0]), epoch))
 
     @cached_property
-    def _random(self) -> bool:
-        """Whether a training pass draws from torch's global generator; seen by doing one."""
+    def _draws_globally(self) -> bool:
+        """Whether a training pass draws from torch's global generator, as measured by one."""
         if stackable(self.module):
             return False
         cuda = self._device.type == "cuda"

@@ -1,4 +1,4 @@
-"""A zoo in parts: consecutive members that are made and stored together."""
+"""Shards of a zoo: consecutive members that are made and stored together."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ class Shard:
     stop: int
 
     def path(self, folder: Path) -> Path:
-        """Where its store lies within the zoo's folder."""
+        """The path of its store within the zoo's folder."""
         return folder / "shards" / f"{self.index:04d}.zarr"
 
     @property
@@ -25,5 +25,5 @@ class Shard:
 
 
 def cut(networks: int, size: int) -> list[Shard]:
-    """That many networks as shards of at most `size`."""
+    """Shards of at most `size` networks each."""
     return [Shard(i, start, stop) for i, (start, stop) in enumerate(spans(networks, size))]

@@ -12,7 +12,7 @@ from stages.artifacts.members import dataset_of
 from stages.context import Context
 from stages.datasets import Train, load_fitting
 from stages.errors import UsageError
-from stages.members.scoring import appraised
+from stages.members.scoring import scores_and_losses
 from stages.store.weights import Weights
 
 EXAMPLES = 10_000
@@ -36,7 +36,7 @@ class Choice:
         """So many of these complete networks, in the order they came in."""
         if self.data is None or count == len(rows):
             return rows[:count]
-        _, losses = appraised(module, rows, self.data, device)
+        _, losses = scores_and_losses(module, rows, self.data, device)
         return rows[torch.from_numpy(losses).nan_to_num(torch.inf).argsort(stable=True)[:count].sort().values]
 
 

@@ -7,12 +7,13 @@ from strategies import assert_close
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from stages import zoo as module
 from stages.context import Context
 from stages.datasets import load_fitting
 from stages.errors import Diverged, UsageError
+from stages.members import data as members_data
 from stages.members import loop
 from stages.members.draws import Seeds, orders
+from stages.members.sources import train as source
 from stages.nets.initialise import initialise
 from stages.nets.mlp import build
 from stages.params.dataset import Table
@@ -20,7 +21,7 @@ from stages.params.network import MLP
 from stages.params.zoo import Recipe, ZooParams
 from stages.seeds import generator, seed_of
 from stages.store.weights import Shards
-from stages.zoo import shards, train_shard, zoo
+from stages.zoo import make_shard, shards, zoo
 
 NOWHERE = Path("/nonexistent")
 
@@ -163,7 +164,7 @@ def test_members_never_see_validation_examples(tmp_path, monkeypatch):
         train, validation = load_fitting(*args)
         return train, type(validation)(validation.inputs, (validation.targets + 1) % 3)
 
-    monkeypatch.setattr(module, "load_fitting", spoilt)
+    monkeypatch.setattr(members_data, "load_fitting", spoilt)
     other = trained(tmp_path / "b")
     assert torch.equal(rows(store), rows(other))
     assert not np.array_equal(store.facts("validation_loss"), other.facts("validation_loss"))
@@ -172,9 +173,9 @@ def test_members_never_see_validation_examples(tmp_path, monkeypatch):
 def test_a_shard_that_is_there_is_not_trained_again(tmp_path, monkeypatch):
     p, ctx = params(shard_size=2), context(tmp_path)
     first = shards(p)[0]
-    assert train_shard(p, first, ctx) is True
-    monkeypatch.setattr(module, "train_members", lambda *_: pytest.fail("trained again"))
-    assert train_shard(p, first, ctx) is False
+    assert make_shard(p, first, ctx) is True
+    monkeypatch.setattr(source, "train_members", lambda *_: pytest.fail("trained again"))
+    assert make_shard(p, first, ctx) is False
 
 
 class Killed(Exception):
@@ -183,7 +184,7 @@ class Killed(Exception):
 
 def test_a_killed_zoo_trains_only_what_is_missing(tmp_path, monkeypatch):
     whole = trained(tmp_path / "whole", shard_size=2)
-    p, calls, train = params(shard_size=2), [], module.train_members
+    p, calls, train = params(shard_size=2), [], source.train_members
 
     def dies_at_the_second(*args):
         calls.append(args[2].tolist())
@@ -191,7 +192,7 @@ def test_a_killed_zoo_trains_only_what_is_missing(tmp_path, monkeypatch):
             raise Killed
         return train(*args)
 
-    monkeypatch.setattr(module, "train_members", dies_at_the_second)
+    monkeypatch.setattr(source, "train_members", dies_at_the_second)
     with pytest.raises(Killed):
         zoo(p, context(tmp_path))
     zoo(p, context(tmp_path))
@@ -201,8 +202,8 @@ def test_a_killed_zoo_trains_only_what_is_missing(tmp_path, monkeypatch):
 
 
 def diverging(monkeypatch, member: int, attempts: set[int]) -> list[tuple[list[int], int]]:
-    """Have one member leave the finite numbers at these attempts; returns who was trained when."""
-    calls, train = [], module.train_members
+    """Have one member diverge at these attempts; returns who was trained when."""
+    calls, train = [], source.train_members
 
     def spoilt(net, p, members, attempt, *rest):
         calls.append((members.tolist(), attempt))
@@ -211,7 +212,7 @@ def diverging(monkeypatch, member: int, attempts: set[int]) -> list[tuple[list[i
             found[members == member, 7] = float("nan")
         return found
 
-    monkeypatch.setattr(module, "train_members", spoilt)
+    monkeypatch.setattr(source, "train_members", spoilt)
     return calls
 
 

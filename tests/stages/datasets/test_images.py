@@ -183,7 +183,7 @@ def test_missing_images_are_one_line_that_names_folder_and_files(tmp_path, monke
         with pytest.raises(DataMissing) as caught:
             load(Images(name=name), tmp_path)
         text = str(caught.value)
-        assert f"{SOURCES[name].title} can't be read from {tmp_path / SOURCES[name].folder} " in text
+        assert f"{SOURCES[name].name} can't be read from {tmp_path / SOURCES[name].folder} " in text
         assert SOURCES[name].files in text
         assert "--data-root" in text
         assert "\n" not in text

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from stages.datasets import load_fitting, load_test, tables
 from stages.datasets.examples import Examples, choose, of_classes
-from stages.datasets.examples import part as cut
+from stages.datasets.examples import split as cut
 from stages.errors import UsageError
 from stages.params.dataset import Dataset, Table, dataset_from
 
@@ -77,7 +77,7 @@ def test_inputs_are_scaled_to_about_unit_size(name):
 
 
 def test_iris_is_scaled_by_feature_with_the_stated_numbers():
-    raw = tables.read(Table(name="iris"), train=False).inputs
+    raw = tables.read(Table(name="iris"), NOWHERE, train=False).inputs
     mean, std = tables.SCALES["iris"]
     expected = (raw - np.array(mean)) / np.array(std)
     assert np.allclose(load_test(given("iris"), NOWHERE).inputs.numpy(), expected, atol=1e-6)

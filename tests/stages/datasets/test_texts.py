@@ -63,7 +63,7 @@ def parts(root: Path, **changes):
             return super().__call__(given)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("stages.datasets.splits.Tokenizer", Spy)
+        patch.setattr("stages.datasets.texts.Tokenizer", Spy)
         splits = [
             *load_fitting(Texts(name="reviews", **changes), root),
             load_test(Texts(name="reviews", **changes), root),

@@ -11,7 +11,7 @@ from strategies import assert_close
 from torch import nn
 from torch.nn import functional as F
 
-from stages import progress as teller
+from stages import progress
 from stages.context import Context
 from stages.datasets import Train
 from stages.members import loop
@@ -133,7 +133,7 @@ def test_only_networks_with_dropout_hold_the_global_generator(monkeypatch):
 
 def test_progress_rises_from_member_to_member(monkeypatch):
     told, clock = [], iter(range(10_000))
-    monkeypatch.setattr(teller.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
     ctx = replace(CTX, progress=lambda share, note: told.append((share, note)))
     loop.train_members(network(), params(), np.arange(3), 0, DATA, ctx)
     shares = [share for share, _ in told]

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from stages.members.optimizer import clip, optimizer_for, rate
+from stages.members.optimizer import clip, optimizer_for, relative_rate
 from stages.params.zoo import Recipe
 
 
@@ -26,18 +26,18 @@ def rates_of(scheduler_of, steps: int) -> list[float]:
 @pytest.mark.parametrize(("steps", "warmup"), [(50, 0.3), (40, 0.1), (7, 0.5)])
 def test_one_cycle_is_torch_s(steps, warmup):
     theirs = rates_of(lambda o: torch.optim.lr_scheduler.OneCycleLR(o, 1.0, steps, pct_start=warmup), steps)
-    ours = [rate(recipe(schedule="one_cycle", warmup=warmup), step, steps) for step in range(steps)]
+    ours = [relative_rate(recipe(schedule="one_cycle", warmup=warmup), step, steps) for step in range(steps)]
     assert ours == pytest.approx(theirs)
 
 
 def test_cosine_is_torch_s():
     theirs = rates_of(lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, 30), 30)
-    assert [rate(recipe(schedule="cosine"), step, 30) for step in range(30)] == pytest.approx(theirs)
+    assert [relative_rate(recipe(schedule="cosine"), step, 30) for step in range(30)] == pytest.approx(theirs)
 
 
 @pytest.mark.parametrize("schedule", ["constant", "cosine"])
 def test_a_warmup_rises_in_equal_steps_to_the_full_rate(schedule):
-    found = [rate(recipe(schedule=schedule, warmup=0.2), step, 50) for step in range(50)]
+    found = [relative_rate(recipe(schedule=schedule, warmup=0.2), step, 50) for step in range(50)]
     assert found[:10] == pytest.approx([(i + 1) / 10 for i in range(10)])
     assert found[10] == pytest.approx(1)
     assert (found[-1] < 0.01) == (schedule == "cosine")
@@ -45,7 +45,7 @@ def test_a_warmup_rises_in_equal_steps_to_the_full_rate(schedule):
 
 def test_a_cycle_of_one_or_two_steps_has_rates():
     for steps in (1, 2, 3):
-        found = [rate(recipe(schedule="one_cycle", warmup=0.01), step, steps) for step in range(steps)]
+        found = [relative_rate(recipe(schedule="one_cycle", warmup=0.01), step, steps) for step in range(steps)]
         assert all(0 < value <= 1 for value in found)
 
 

@@ -37,9 +37,9 @@ def fresh(p: ZooParams) -> Tensor:
     return torch.stack([Layout.of_module(build(p.network)).flatten(state) for state in states])
 
 
-def after(p: ZooParams, rows: Tensor, *stops: int, seed: int = 4) -> Tensor:
+def after(p: ZooParams, rows: Tensor, *eval_steps: int, seed: int = 4) -> Tensor:
     module: nn.Module = build(p.network)
-    return torch.cat(list(train_from(module, rows, p.recipe, Seeds(seed), stops, DATA, CTX)), dim=1)
+    return torch.cat(list(train_from(module, rows, p.recipe, Seeds(seed), eval_steps, DATA, CTX)), dim=1)
 
 
 @pytest.mark.parametrize("network", [PLAIN, RESIDUAL])
@@ -52,7 +52,7 @@ def test_from_fresh_rows_it_is_ordinary_training(network):
 
 
 @pytest.mark.parametrize("network", [PLAIN, RESIDUAL])
-def test_every_stop_shows_what_a_training_of_that_length_ends_with(network):
+def test_every_evaluation_shows_what_a_training_of_that_length_ends_with(network):
     p = zoo(network)
     rows = fresh(p)
     kept = rows.clone()
@@ -70,8 +70,8 @@ def test_networks_that_are_not_stacked_come_one_after_the_other():
     assert [tuple(part.shape[:2]) for part in parts] == [(2, 1)] * 3
 
 
-def test_nothing_is_trained_beyond_the_last_stop(monkeypatch):
+def test_nothing_is_trained_beyond_the_last_evaluation(monkeypatch):
     p, steps = zoo(PLAIN), []
-    monkeypatch.setattr(loop, "set_rate", lambda _, recipe, step, total: steps.append((step, total)))
+    monkeypatch.setattr(loop, "set_learning_rate", lambda _, recipe, step, total: steps.append((step, total)))
     after(p, fresh(p), 0, 7)
     assert steps == [(i, 7) for i in range(7)]

@@ -10,10 +10,10 @@ from torch.func import functional_call
 from stages.context import Context
 from stages.datasets import load_fitting
 from stages.errors import DwfError, LayoutMismatch, UsageError
-from stages.members.sources import checkpoints as imported
-from stages.params.imported import ImportedZoo
+from stages.members.sources import checkpoints
+from stages.params.checkpoints import ImportedZoo
 from stages.store.weights import Shards
-from stages.zoo import shards, train_shard, zoo
+from stages.zoo import make_shard, shards, zoo
 
 CONVNET = {"kind": "model", "model": "foreign_checkpoints:convnet", "input": [1, 8, 8]}
 MLP = {"kind": "mlp", "widths": [4, 6, 3]}
@@ -87,15 +87,15 @@ def test_the_split_is_a_seed_s_choice_held_out_last_and_in_natural_order(runs, t
     assert numbers[9:] == sorted(numbers[9:])
     assert sorted(numbers) == list(range(12))
     assert store.names == [f"member-{i:05d}" for i in range(12)]
-    chosen = {tuple(imported.members(params(runs, seed=seed))[-2:]) for seed in range(6)}
+    chosen = {tuple(checkpoints.member_files(params(runs, seed=seed))[-2:]) for seed in range(6)}
     assert len(chosen) > 1
 
 
 def test_fewer_members_than_files_are_a_random_choice_and_said(runs, tmp_path):
     summary = zoo(params(runs, members=4), context(tmp_path / "out"))
     assert (summary["networks"], summary["files_left_out"]) == (6, 6)
-    first = [p.name for p in imported.members(params(runs, members=4))]
-    other = [p.name for p in imported.members(params(runs, members=4, seed=1))]
+    first = [p.name for p in checkpoints.member_files(params(runs, members=4))]
+    other = [p.name for p in checkpoints.member_files(params(runs, members=4, seed=1))]
     assert set(first) != set(other)
 
 
@@ -113,7 +113,7 @@ def save_perceptrons(folder: Path, count: int = 4) -> None:
         save(folder / f"run{seed}.pt", perceptron().state_dict())
 
 
-def test_with_data_members_are_appraised(tmp_path):
+def test_with_data_members_are_scored(tmp_path):
     save_perceptrons(tmp_path / "runs")
     summary = zoo(params(tmp_path / "runs", network=MLP, dataset="iris"), context(tmp_path / "out"))
     store = opened(tmp_path / "out")
@@ -138,9 +138,9 @@ def test_a_network_that_does_not_take_the_data_is_refused(tmp_path):
     ("count", "members", "said"),
     [
         (0, None, r"no such files \(looked for /"),
-        (1, None, r"means 1 checkpoint, expected at least 4: 2 to learn from and 2 held out"),
-        (3, None, r"means 3 checkpoints, expected at least 4"),
-        (4, 5, r"means 4 checkpoints, expected at least 7: 5 to learn from and 2 held out"),
+        (1, None, r"matches 1 checkpoint, expected at least 4: 2 to learn from and 2 held out"),
+        (3, None, r"matches 3 checkpoints, expected at least 4"),
+        (4, 5, r"matches 4 checkpoints, expected at least 7: 5 to learn from and 2 held out"),
     ],
 )
 def test_too_few_files_are_counted(tmp_path, count, members, said):
@@ -195,7 +195,7 @@ class Killed(Exception):
 
 def test_a_killed_import_reads_only_what_is_missing(tmp_path, monkeypatch):
     save_perceptrons(tmp_path / "runs", 6)
-    p, read, real = params(tmp_path / "runs", network=MLP, shard_size=2), [], imported.read_checkpoint
+    p, read, real = params(tmp_path / "runs", network=MLP, shard_size=2), [], checkpoints.read_checkpoint
 
     def dies_once(path, ema):
         read.append(path.name)
@@ -203,24 +203,24 @@ def test_a_killed_import_reads_only_what_is_missing(tmp_path, monkeypatch):
             raise Killed
         return real(path, ema)
 
-    monkeypatch.setattr(imported, "read_checkpoint", dies_once)
+    monkeypatch.setattr(checkpoints, "read_checkpoint", dies_once)
     with pytest.raises(Killed):
         zoo(p, context(tmp_path / "out"))
     zoo(p, context(tmp_path / "out"))
-    order = [path.name for path in imported.members(p)]
+    order = [path.name for path in checkpoints.member_files(p)]
     assert read == order[:4] + order[2:]
     zoo(p, context(tmp_path / "whole"))
     assert [s.digest for s in opened(tmp_path / "out").parts] == [s.digest for s in opened(tmp_path / "whole").parts]
-    assert train_shard(p, shards(p)[0], context(tmp_path / "out")) is False
+    assert make_shard(p, shards(p)[0], context(tmp_path / "out")) is False
 
 
 def test_small_files_share_a_shard_and_large_ones_do_not(tmp_path, monkeypatch):
     save_perceptrons(tmp_path / "runs", 6)
     assert len(shards(params(tmp_path / "runs", network=MLP))) == 1
     size = (tmp_path / "runs" / "run0.pt").stat().st_size
-    monkeypatch.setattr(imported, "GIGABYTE", 2 * size + 99)
+    monkeypatch.setattr(checkpoints, "GIGABYTE", 2 * size + 99)
     assert len(shards(params(tmp_path / "runs", network=MLP))) == 3
-    monkeypatch.setattr(imported, "GIGABYTE", 1)
+    monkeypatch.setattr(checkpoints, "GIGABYTE", 1)
     assert len(shards(params(tmp_path / "runs", network=MLP))) == 6
 
 

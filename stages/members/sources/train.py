@@ -1,0 +1,80 @@
+"""Members that are trained here, each from its own seed, and from fallback seeds if training diverges."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from stages.context import Context
+from stages.datasets import Train
+from stages.errors import Diverged
+from stages.members.data import Data
+from stages.members.loop import train_members
+from stages.members.shards import Shard, cut
+from stages.members.sources import Members
+from stages.params.zoo import ZooParams
+from stages.progress import part_of
+from stages.store.layout import Layout
+from stages.store.weights import Shards
+
+
+def shards(params: ZooParams) -> list[Shard]:
+    """The members, held-out ones last, cut into shards."""
+    return cut(params.members + params.heldout, params.shard_size)
+
+
+def make(params: ZooParams, shard: Shard, module: nn.Module, data: Data, ctx: Context) -> Members:
+    """Train the members of one shard, those of each data set together.
+
+    Raises Diverged naming the member that no fallback seed could train.
+    """
+    members = np.arange(shard.start, shard.stop)
+    attempts, turns = np.zeros(len(members), dtype=np.int64), members % len(data)
+    rows = torch.empty(len(members), Layout.of_module(module).parameters, device=ctx.device)
+    for turn, (train, _) in enumerate(data.values()):
+        if len(index := np.flatnonzero(turns == turn)):
+            share = replace(ctx, progress=part_of(ctx.progress, turn, len(data)))
+            trained, attempts[index] = _train_with_fallbacks(module, params, members[index], train, share)
+            rows[torch.from_numpy(index)] = trained
+    initialisations = [params.initialisation(i) for i in members.tolist()]
+    return rows, {
+        "seed": members,
+        "attempt": attempts,
+        "split": np.where(members < params.members, "train", "held-out").astype(object),
+        "initialisation": np.array(initialisations, dtype=object),
+        "dataset": np.array(list(data), dtype=object)[turns],
+    }
+
+
+def summarize(params: ZooParams, zoo: Shards) -> dict[str, Any]:
+    """How many members were trained from a fallback seed."""
+    del params
+    return {"retrained": int((zoo.facts("attempt") > 0).sum())}
+
+
+def _train_with_fallbacks(
+    module: nn.Module, params: ZooParams, members: np.ndarray, train: Train, ctx: Context
+) -> tuple[Tensor, np.ndarray]:
+    """Train all members; retrain those that diverged from the seed (seed, member, attempt + 1).
+
+    Returns their rows and, per member, the number of its fallback seed (0: its own).
+    """
+    attempts = np.zeros(len(members), dtype=np.int64)
+    rows = train_members(module, params, members, 0, train, ctx)
+    for attempt in range(1, params.max_retries + 1):
+        if len(diverged := _diverged(rows)):
+            attempts[diverged] = attempt
+            rows[diverged] = train_members(module, params, members[diverged], attempt, train, ctx)
+    if len(diverged := _diverged(rows)):
+        raise Diverged(
+            f"zoo: member-{members[diverged[0]]:05d} diverged (NaN or Inf) from its own seed and {params.max_retries} "
+            "fallback seeds; lower zoo.recipe.lr"
+        )
+    return rows, attempts
+
+
+def _diverged(rows: Tensor) -> np.ndarray:
+    """Positions of rows with values that aren't finite."""
+    return (~torch.isfinite(rows)).any(1).nonzero().flatten().cpu().numpy()
