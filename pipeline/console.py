@@ -1,23 +1,20 @@
-"""What a person sees while the dag runs: a live line per stage, the final table, the plan."""
+"""The terminal's view of a run: a live line per stage, the final table, the plan."""
 
-import json
-import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from pipeline.runner import Planned
-from stages.reporting.sentences import highlights
-from stages.reporting.wording import table_rows
+from stages.progress import Throttle
+from stages.reporting.summary import ReportSummary, read_summary
 from stages.store.artifact import read_manifest
 from stages.store.refs import Ref
 
-PAUSE = 10.0
-"""Seconds between progress lines where there is no terminal to redraw."""
+LINE_SECONDS = 10.0
+"""Least time between two progress lines where there is no terminal to redraw."""
 
 
 class StageLines:
@@ -35,7 +32,7 @@ class StageLines:
             disable=not console.is_terminal,
         )
         self.tasks: dict[str, TaskID] = {}
-        self.told = time.monotonic()
+        self.pause = Throttle(LINE_SECONDS)
 
     def __enter__(self) -> "StageLines":
         self.progress.start()
@@ -47,8 +44,7 @@ class StageLines:
     def watch(self, stage: str, share: float, note: str) -> None:
         """Show how far a stage is."""
         self.progress.update(self._task(stage), completed=share, note=note)
-        if not self.console.is_terminal and time.monotonic() - self.told > PAUSE:
-            self.told = time.monotonic()
+        if not self.console.is_terminal and self.pause.due():
             self.console.print(f"{stage:<12} {share:>4.0%}  {note}")
 
     def done(self, stage: str, ref: Ref, reused: bool) -> None:
@@ -76,7 +72,7 @@ def plan_table(planned: Sequence[Planned]) -> Table:
 
 
 def human_size(size: float) -> str:
-    """Bytes as people read them."""
+    """A size in bytes with its unit, such as 1.2 MB."""
     for unit in ("B", "kB", "MB", "GB"):
         if size < 1000:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
@@ -84,20 +80,19 @@ def human_size(size: float) -> str:
     return f"{size:.1f} TB"
 
 
-def results_table(figures: dict[str, Any]) -> Table:
+def results_table(summary: ReportSummary) -> Table:
     """Members, held-out members, generated networks and baselines, side by side; without test data, their weights."""
-    rows = table_rows(figures)
-    table = Table("", *list(rows[0])[1:], box=None, pad_edge=False)
+    table = Table("", *summary.columns, box=None, pad_edge=False)
     for column in table.columns[1:]:
         column.justify = "right"
-    for row, entry in zip(rows, figures["sets"].values(), strict=True):
-        table.add_row(*row.values(), style="bold" if entry["role"] == "generated" else None)
+    for row in summary.rows:
+        table.add_row(row.name, *row.cells, style="bold" if row.role == "generated" else None)
     return table
 
 
-def show_results(console: Console, evaluated: Path, report: Path) -> None:
-    """The table, the verdict, what there is to say beyond it, and where the report is."""
-    figures = json.loads((evaluated / "figures.json").read_text())
-    console.print(results_table(figures))
-    console.print("\n".join(["", figures["verdict"]["text"], *highlights(figures)]), highlight=False, markup=False)
+def show_results(console: Console, report: Path) -> None:
+    """The table, the verdict, further findings, and where the report lies."""
+    summary = read_summary(report)
+    console.print(results_table(summary))
+    console.print("\n".join(["", summary.verdict, *summary.findings]), highlight=False, markup=False)
     console.print(f"Report: {report / 'report.html'}", soft_wrap=True)

@@ -1,42 +1,49 @@
 """Stage 6: are the generated networks as good as trained ones, and are they new?"""
 
-import json
 import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from pydantic import BaseModel
 
-from stages.artifacts.members import dataset_of, is_train, open_weights, open_zoo
+from stages.artifacts.members import dataset_of, open_weights, open_zoo
 from stages.context import Context, torch_threads
 from stages.datasets import Test, Train, load_fitting, load_test
-from stages.evaluation import pictures
 from stages.evaluation.canonicalization import canonicalization
-from stages.evaluation.comparable import comparable
+from stages.evaluation.figures import Canonicalization, Figures, SetFigures, Spectrum, ZooSize
 from stages.evaluation.finetune.trials import trials
 from stages.evaluation.frontier import frontier, gain_over_baselines
-from stages.evaluation.inputs import Material
-from stages.evaluation.metrics import measure, per_network
-from stages.evaluation.recorded import curves, gains, networks_per_minute
-from stages.evaluation.sets import Set, sets, subject
+from stages.evaluation.inputs import EvaluationInputs, comparable
+from stages.evaluation.metrics import METRICS
+from stages.evaluation.metrics.performance import score
+from stages.evaluation.sets import SetToMeasure, sets
+from stages.evaluation.upstream import alignment, curves
 from stages.evaluation.verdict import verdict
+from stages.evaluation.weight_views import filters, histograms
 from stages.flow.spaces.codes import effective_rank
-from stages.members.task import score_name
-from stages.params.dataset import Dataset
+from stages.params.dataset import Dataset, dataset_from
 from stages.params.evaluate import EvaluateParams
-from stages.reporting.wording import score_of
+from stages.params.network import network_from
+from stages.scores import score_name
 from stages.store.arrays import Named, write_arrays
-from stages.store.files import write_json
+from stages.store.files import read_json, write_json
 from stages.store.refs import Ref
-from stages.store.weights import Weights
+from stages.store.weights import Weights, is_train
 
-SCHEMA = 4
+T = TypeVar("T", bound=BaseModel)
 POINTS = 200
-"""Networks per set whose own figures go into figures.json, for plots; figures.zarr has all."""
-Measured = dict[str, dict[str, Any]]
+"""Networks per set whose own values go into figures.json, for plots; figures.zarr has all."""
+
+
+class MeasuredSet(BaseModel):
+    """A set's figures, and by metric the values of all its networks."""
+
+    figures: SetFigures
+    values: dict[str, list[int] | list[float]]
 
 
 def evaluate(
@@ -44,116 +51,118 @@ def evaluate(
 ) -> dict[str, Any]:
     """Measure members, held-out members, generated networks and baselines alike, on the test data.
 
-    Each set is a unit that survives a kill. Of a zoo without data only weights are compared; of a zoo of several data sets
-    the members that were trained on the generated networks' own. Writes figures.json and figures.zarr.
-    Raises DataMissing, UsageError if the sampled networks' condition doesn't say which data set is theirs.
+    Each set is a unit that survives a kill. Of a zoo without data only weights are compared; of a zoo of several data
+    sets the members that were trained on the generated networks' own. Writes figures.json and figures.zarr. Raises
+    DataMissing, UsageError if the sampled networks' condition doesn't say which data set is theirs.
     """
     with torch_threads(ctx.threads):
-        material = _material(open_weights(packed), open_weights(sampled), canonical.path, params, ctx)
-        worth = _unit(ctx, "canonicalization", lambda: canonicalization(open_zoo(zoo), material))
-        practice = trials(zoo, material, partial(_data, ctx))
-        measured = dict(_measured(material))
-        figures = _figures(material, measured) | {
-            "canonicalization": worth,
-            **curves(fitted.path),
-            "alignment": gains(canonical.path),
-            **practice,
-        }
-    speed = networks_per_minute(sampled.path, len(material.sampled))
-    write_json(ctx.out / "figures.json", figures)
-    write_arrays(ctx.out / "figures.zarr", "figures", _arrays(measured), {"tau": material.yardstick.tau})
+        inputs = _inputs(open_weights(packed), open_weights(sampled), canonical.path, params, ctx)
+        effects = _unit(ctx, "canonicalization", Canonicalization, lambda: canonicalization(open_zoo(zoo), inputs))
+        finetuning, transfer = trials(zoo, inputs, partial(_train_and_test, ctx))
+        measured = dict(_measured(inputs))
+        fit_curves, samples = curves(fitted.path)
+        figures = _figures(inputs, {name: unit.figures for name, unit in measured.items()}).model_copy(
+            update={
+                "canonicalization": effects,
+                "alignment": alignment(canonical.path),
+                "curves": fit_curves,
+                "watched": samples,
+                "finetuning": finetuning,
+                "transfer": transfer,
+            }
+        )
+    figures.write(ctx.out)
+    write_arrays(ctx.out / "figures.zarr", "figures", _arrays(measured), {"tau": inputs.reference.tau})
     shutil.rmtree(ctx.out / "sets")
-    told = {"verdict": figures["verdict"]["text"], **speed}
-    return told | ({figures["score"]: figures["sets"]["generated"]["score"]["mean"]} if figures["score"] else {})
+    scores = score.of(figures.sets["generated"])
+    answers = figures.verdict.model_dump()
+    return answers | ({str(figures.score): scores.mean} if scores else {})
 
 
-def _material(packed: Weights, sampled: Weights, canonical: Path, params: EvaluateParams, ctx: Context) -> Material:
+def _inputs(
+    packed: Weights, sampled: Weights, canonical: Path, params: EvaluateParams, ctx: Context
+) -> EvaluationInputs:
     packed = comparable(packed, sampled, ctx.out / "sets")
-    return Material(packed, sampled, canonical, _test(packed, ctx), params, ctx)
-
-
-def _test(packed: Weights, ctx: Context) -> Test | None:
     dataset = dataset_of(packed)
-    return load_test(dataset, ctx.data_root) if dataset else None
+    test = load_test(dataset, ctx.data_root) if dataset else None
+    return EvaluationInputs(packed, sampled, canonical, test, params, ctx)
 
 
-def _data(ctx: Context, dataset: Dataset) -> tuple[Train, Test]:
-    """What networks are trained on and scored on in trials."""
+def _train_and_test(ctx: Context, dataset: Dataset) -> tuple[Train, Test]:
+    """What networks are fine-tuned on and scored on."""
     return load_fitting(dataset, ctx.data_root)[0], load_test(dataset, ctx.data_root)
 
 
-def _unit(ctx: Context, name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """What `make` gives; read, if it was made before a kill."""
+def _unit(ctx: Context, name: str, kind: type[T], compute: Callable[[], T]) -> T:
+    """What `compute` gives; read, if it was computed before a kill."""
     path = ctx.out / "sets" / f"{name.replace(' ', '-')}.json"
     path.parent.mkdir(exist_ok=True)
     if not path.exists():
-        write_json(path, make())
-    return json.loads(path.read_text())
+        write_json(path, compute().model_dump(mode="json", by_alias=True))
+    return kind.model_validate(read_json(path))
 
 
-def _measured(material: Material) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each set's figures and its networks' own."""
-    todo = sets(material)
+def _measured(inputs: EvaluationInputs) -> Iterator[tuple[str, MeasuredSet]]:
+    """Each set's figures and its networks' own values."""
+    todo = sets(inputs)
     for i, one in enumerate(todo):
-        material.ctx.progress(i / len(todo), one.name)
-        yield one.name, _unit(material.ctx, one.name, lambda one=one: _measure(material, one))
+        inputs.ctx.progress(i / len(todo), one.name)
+        yield one.name, _unit(inputs.ctx, one.name, MeasuredSet, partial(_measure, inputs, one))
 
 
-def _measure(material: Material, one: Set) -> dict[str, Any]:
-    found = subject(material, one)
-    return {"figures": measure(found), "networks": per_network(found)}
-
-
-def _figures(material: Material, measured: Measured) -> dict[str, Any]:
-    """What figures.json says, apart from what other stages recorded."""
-    found = {name: unit["figures"] | {"points": _first(unit["networks"])} for name, unit in measured.items()}
-    packed, test, y = material.packed, material.test, material.yardstick
-    variance = torch.from_numpy(packed.facts("pca/variance"))
-    score = score_name(test.targets) if test else None
-    plane = {"frontier": frontier(found), "gain_over_baselines": gain_over_baselines(found)} if test else {}
-    return {
-        "schema": SCHEMA,
-        "dataset": packed.attrs["dataset"],
-        "condition": material.sampled.attrs.get("condition", {}),
-        "network": packed.attrs["network"],
-        "parameters": packed.layout.parameters,
-        "test_examples": len(test.targets) if test else None,
-        "score": score,
-        "bar": y.bar,
-        "tolerance": y.tolerance,
-        "bar_quantile": material.params.bar_quantile,
-        "tau": y.tau,
-        "zoo": _zoo(packed),
-        "verdict": verdict(found, score_of({"score": score})),
-        "sets": found,
-        **plane,
-        "spectrum": {
-            "variance": variance.tolist(),
-            "effective_rank": effective_rank(variance),
-            "networks": len(y.members),
-        },
-        **pictures.pictures(
-            packed.layout.unflatten(y.members),
-            packed.layout.unflatten(material.generated),
-            tuple(test.inputs.shape[1:]) if test else (),
-        ),
+def _measure(inputs: EvaluationInputs, one: SetToMeasure) -> MeasuredSet:
+    """Every metric of one set; those that it doesn't have, or that need data, are left out."""
+    networks, figures, values = one.measured(inputs), {}, {}
+    for name, metric in METRICS.items():
+        figure, per_network = metric.measure(networks)
+        if figure is not None:
+            figures[name] = figure
+        if metric.points and per_network is not None:
+            values[metric.points] = per_network
+    facts = {
+        "role": one.role,
+        "family": networks.family,
+        "any_strength": one.baseline is not None and one.baseline.any_strength,
+        "networks": len(networks.rows),
     }
+    points = {name: per_network[:POINTS] for name, per_network in values.items()}
+    return MeasuredSet(figures=SetFigures(**facts, points=points, **figures), values=values)
 
 
-def _zoo(packed: Weights) -> dict[str, int]:
-    """How many networks there are to compare with; a set's `networks` are those that were measured."""
-    members = int(is_train(packed).sum())
-    return {"members": members, "held-out": len(packed) - members}
+def _figures(inputs: EvaluationInputs, measured: dict[str, SetFigures]) -> Figures:
+    """What was measured here, apart from what other stages recorded."""
+    packed, test, reference = inputs.packed, inputs.test, inputs.reference
+    variance, train = torch.from_numpy(packed.facts("pca/variance")), int(is_train(packed).sum())
+    members, generated = packed.layout.unflatten(reference.members), packed.layout.unflatten(inputs.generated)
+    description = packed.attrs["dataset"]
+    return Figures(
+        dataset=dataset_from(description) if description else None,
+        condition=inputs.sampled.attrs.get("condition", {}),
+        network=network_from(packed.attrs["network"]),
+        parameters=packed.layout.parameters,
+        test_examples=len(test.targets) if test else None,
+        score=score_name(test.targets) if test else None,
+        bar=reference.bar,
+        tolerance=reference.tolerance,
+        bar_quantile=inputs.params.bar_quantile,
+        tau=reference.tau,
+        zoo=ZooSize(members=train, heldout=len(packed) - train),
+        verdict=verdict(measured),
+        sets=measured,
+        frontier=frontier(measured) if test else None,
+        gain_over_baselines=gain_over_baselines(measured) if test else None,
+        spectrum=Spectrum(
+            variance=variance.tolist(), effective_rank=effective_rank(variance), networks=len(reference.members)
+        ),
+        histograms=histograms(members, generated),
+        filters=filters(members, generated, tuple(test.inputs.shape[1:]) if test else ()),
+    )
 
 
-def _first(networks: dict[str, list[float]]) -> dict[str, list[float]]:
-    return {name: values[:POINTS] for name, values in networks.items()}
-
-
-def _arrays(measured: Measured) -> dict[str, Named]:
-    """Every network's own figures, one group per set."""
+def _arrays(measured: dict[str, MeasuredSet]) -> dict[str, Named]:
+    """Every network's own values, one group per set."""
     return {
-        f"{name.replace(' ', '-')}/{figure}": Named(("network",), np.array(values))
+        f"{name.replace(' ', '-')}/{metric}": Named(("network",), np.array(values))
         for name, unit in measured.items()
-        for figure, values in unit["networks"].items()
+        for metric, values in unit.values.items()
     }

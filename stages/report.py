@@ -1,20 +1,52 @@
-"""Stage 7: the evaluation as a page, from its figures alone."""
+"""Stage 7, the last page of the six: an evaluation shown, from its figures alone."""
 
+import csv
+from pathlib import Path
 from typing import Any
 
 from stages.context import Context
+from stages.evaluation.figures import Figures, read_figures
+from stages.evaluation.metrics import METRICS
 from stages.params.base import Params
-from stages.reporting.lineage import about
-from stages.reporting.page import write_report
-from stages.store.files import read_json
+from stages.reporting import sentences
+from stages.reporting.lineage import Run, run_of
+from stages.reporting.page import title, write_page
+from stages.reporting.plots import PLOTS
+from stages.reporting.summary import ReportSummary, SummaryRow
+from stages.reporting.tables import sets_table
 from stages.store.refs import Ref
 
 
 def report(evaluated: Ref, params: Params, ctx: Context) -> dict[str, Any]:
-    """Render report.html from figures.json. Nothing is measured here."""
-    del params
-    figures = read_json(evaluated.path / "figures.json")
-    run = about(evaluated)
-    speed = {"networks_per_minute": run.get("networks_per_minute")}
-    write_report(ctx.out / "report.html", figures | speed, run)
-    return {"verdict": figures["verdict"]["text"]}
+    """Render report.html, a PNG of every plot, figures.csv and summary.json. Nothing is measured here."""
+    del params  # it has none
+    figures, run = read_figures(evaluated.path), run_of(evaluated.path)
+    write_page(ctx.out / "report.html", figures, run)
+    ctx.progress(0.5, "pictures")
+    pictures = [plot.write_png(figures, ctx.out / f"{plot.name}.png") for plot in PLOTS]
+    write_csv(ctx.out / "figures.csv", figures)
+    summary_of(figures, run).write(ctx.out)
+    return {"plots": sum(pictures)}
+
+
+def write_csv(path: Path, figures: Figures) -> None:
+    """A line per set with every metric's one number, in full precision; empty where it wasn't measured."""
+    metrics = [metric for metric in METRICS.values() if metric.is_number]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["set", "role", "networks", *(metric.name for metric in metrics)])
+        for name, entry in figures.sets.items():
+            values = (metric.number(entry) for metric in metrics)
+            writer.writerow([name, entry.role, entry.networks, *("" if v is None else v for v in values)])
+
+
+def summary_of(figures: Figures, run: Run) -> ReportSummary:
+    """What a terminal shows."""
+    table = sets_table(figures, brief=True)
+    return ReportSummary(
+        title=title(figures, run),
+        verdict=sentences.verdict(figures),
+        findings=sentences.findings(figures, run.networks_per_minute),
+        columns=[heading for heading, _ in table.columns] if table else [],
+        rows=[SummaryRow(name=r.name, role=r.role, cells=list(r.cells)) for r in table.rows] if table else [],
+    )

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from pipeline.console import StageLines
 from pipeline.sweep.points import points_of
-from pipeline.sweep.report import summarised, sweep_table, write_sweep
+from pipeline.sweep.report import sweep_results, sweep_table, write_sweep
 from pipeline.sweep.run import run_points
 from pipeline.sweep.spec import read_sweep
 from stages.errors import DwfError
@@ -31,7 +31,7 @@ def sweep(
     with StageLines(console) as lines:
         results = run_points(points, jobs or min(len(points), points[0].experiment.threads), lines.watch)
     console.print(results.count(points))
-    found = summarised(described, points, results, overrides)
+    found = sweep_results(described, points, results, overrides)
     failed = [f"{point.label}: {why}" for point in points if (why := results.failure(point))]
     if len(failed) < len(points):
         folder = write_sweep(points[0].experiment.store_root, found)

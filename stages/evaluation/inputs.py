@@ -1,41 +1,44 @@
-"""The artifacts under evaluation, and what networks drawn from them are measured with."""
+"""The artifacts under evaluation, and everything that sets of networks are measured with."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from stages.artifacts.components import components
-from stages.artifacts.members import is_train
-from stages.canonical.alignment import ALIGNMENT, read_aligner, read_alignment, read_form, read_reference
+from stages.artifacts.members import dataset_of
+from stages.artifacts.reduction import part_of
+from stages.canonical.alignment import ALIGNMENT, read_form, read_reference
+from stages.canonical.form import CanonicalForm
 from stages.context import Context
 from stages.datasets import Test
-from stages.evaluation.aligned_distance import Nearest, Quotient
-from stages.evaluation.metrics import Yardstick
-from stages.evaluation.outcome import Outcome, outcome
+from stages.evaluation.aligned_distance import AlignedDistance, Nearest
+from stages.evaluation.network_set import MemberReference
+from stages.evaluation.results import Results, results_of
 from stages.flow.spaces.codes import Codes
 from stages.nets.stacked import outputs
-from stages.params.network import BatchNorm
 from stages.params.evaluate import EvaluateParams
+from stages.params.network import BatchNorm
 from stages.sampling.completion import Completion, completion
 from stages.sampling.selection import Choice, choice_of
 from stages.seeds import generator
-from stages.store.weights import Weights
+from stages.store.weights import Weights, is_train
 
 BLOCK = 64
 """Networks whose outputs are held at once."""
 
 
 @dataclass(frozen=True)
-class Material:
+class EvaluationInputs:
     """Packed members and sampled networks, the folder of their alignment, and the test data (None: there are none)."""
 
     packed: Weights
     sampled: Weights
-    canonical: Path
+    canonical_path: Path
     test: Test | None
     params: EvaluateParams
     ctx: Context
@@ -47,8 +50,8 @@ class Material:
         return completion(self.packed, BatchNorm.model_validate(how), self.ctx)
 
     @cached_property
-    def choice(self) -> Choice:
-        """As the generated networks were chosen among those drawn, so are baselines."""
+    def selection(self) -> Choice:
+        """As the generated networks were selected among those drawn, so are baselines."""
         return choice_of(self.packed, self.sampled.attrs.get("keep_fraction", 1.0), self.ctx)
 
     @cached_property
@@ -63,27 +66,32 @@ class Material:
 
     @cached_property
     def heldout(self) -> Tensor:
-        """Rows of those that it never saw: all, or a few drawn at random."""
+        """Rows of members that the flow never saw: all, or a few drawn at random."""
         rows = self.packed.rows()[~is_train(self.packed)]
         return rows[self._few("held-out", len(rows))]
 
-    def _few(self, what: str, count: int) -> Tensor:
+    def _few(self, purpose: str, count: int) -> Tensor:
         if count <= self.params.max_members:
             return torch.arange(count)
-        draw = generator(self.params.seed, "measured", what)
+        draw = generator(self.params.seed, "measured", purpose)
         return torch.randperm(count, generator=draw)[: self.params.max_members].sort().values
 
     @cached_property
     def generated(self) -> Tensor:
-        """The parameters that were drawn, in canonical form; what completes the sampled rows comes after them."""
+        """The parameters of the sampled networks, in canonical form; their buffers come after them in a row."""
         rows = self.sampled.rows()[:, : self.packed.layout.parameters]
-        return rows if self.sampled.attrs.get("canonical", True) else self.placed(rows, "generated")
+        return rows if self.sampled.attrs.get("canonical", True) else self.canonical(rows, "generated")
 
-    def placed(self, rows: Tensor, what: str) -> Tensor:
-        """Networks rescaled and relabelled towards the zoo's reference, as its members were; `what` they are seeds it."""
-        form, reference = read_form(self.canonical / ALIGNMENT, self.packed.layout), self.quotient.reference
-        draws = [generator(self.params.seed, what, i) for i in range(len(rows))]
-        return torch.stack([form.applied(reference, row, draw) for row, draw in zip(rows, draws, strict=True)])
+    def canonical(self, rows: Tensor, purpose: str) -> Tensor:
+        """Networks in canonical form, as the zoo's members are; `purpose` seeds the order of matching."""
+        draws = [generator(self.params.seed, purpose, i) for i in range(len(rows))]
+        reference = self.distance.reference
+        return torch.stack([self.form.applied(reference, row, draw) for row, draw in zip(rows, draws, strict=True)])
+
+    @cached_property
+    def form(self) -> CanonicalForm:
+        """What brought the members to canonical form, over their parameters."""
+        return read_form(self.canonical_path / ALIGNMENT, self.packed.layout)
 
     @cached_property
     def mean(self) -> Tensor:
@@ -109,13 +117,17 @@ class Material:
         stds = torch.from_numpy(self.packed.facts("layout/std")).float()
         return stds.repeat_interleave(torch.tensor([slot.size for slot in self.packed.layout.slots]))
 
-    def outcome(
-        self, rows: Tensor, buffers: Callable[[Tensor], Mapping[str, Tensor]] | None = None, sizes: Sequence[int] = ()
-    ) -> Outcome | None:
-        """What networks do on the test data, with statistics of their own or the `buffers` given; None without data."""
+    def results(
+        self,
+        rows: Tensor,
+        buffers: Callable[[Tensor], Mapping[str, Tensor]] | None = None,
+        ensemble_sizes: Sequence[int] = (),
+    ) -> Results | None:
+        """Results on the test data, with BatchNorm statistics measured anew or these `buffers`; None without data."""
         if self.test is None or not len(rows):
             return None
-        return outcome(self._outputs(rows, buffers or self.completion.measured, self.test), self.test.targets, sizes)
+        blocks = self._outputs(rows, buffers or self.completion.measured, self.test)
+        return results_of(blocks, self.test.targets, ensemble_sizes)
 
     def _outputs(self, rows: Tensor, buffers: Callable[[Tensor], Mapping[str, Tensor]], test: Test) -> Iterator[Tensor]:
         device, module, layout = self.ctx.device, self.completion.module, self.packed.layout
@@ -125,31 +137,38 @@ class Material:
             yield outputs(module, layout, block.to(device), inputs, moved).cpu()
 
     @cached_property
-    def yardstick(self) -> Yardstick:
+    def reference(self) -> MemberReference:
         """The members' own figures set the bars: a low quantile of their scores, and tau."""
-        every = len(self.measured) == len(self.members)
-        done = self.outcome(self.members, sizes=self.params.ensemble_sizes if every else ())
-        bar = float(torch.quantile(done.scores, self.params.bar_quantile)) if done else None
-        heldout = (self.heldout, self.outcome(self.heldout, sizes=self.params.ensemble_sizes))
-        return Yardstick(self.quotient, self.encode, self.params.novelty_margins, done, bar, heldout)
+        sizes = self.params.ensemble_sizes
+        results = self.results(self.members, ensemble_sizes=sizes if len(self.measured) == len(self.members) else ())
+        bar = float(torch.quantile(results.scores, self.params.bar_quantile)) if results else None
+        heldout = (self.heldout, self.results(self.heldout, ensemble_sizes=sizes))
+        return MemberReference(self.distance, self.encode, self.params.novelty_margins, results, bar, heldout)
 
     @cached_property
     def nearest(self) -> Nearest:
-        """The generated networks' distances to members, which baselines are set beside."""
-        return self.quotient.nearest(self.generated)
+        """The generated networks' distances to members, which baselines are matched to."""
+        return self.distance.nearest(self.generated)
 
     @cached_property
-    def quotient(self) -> Quotient:
+    def distance(self) -> AlignedDistance:
         """Distances to members, by the zoo's own way of aligning."""
-        path, drawn = self.canonical / ALIGNMENT, self.packed.layout
-        reference, scaled = read_reference(path)[: drawn.parameters], bool(read_alignment(path).scales)
-        return Quotient(
-            self.members,
-            drawn,
-            read_aligner(path),
-            reference,
-            self.spread,
-            self.params.align_to_nearest,
-            scaled,
-            self.measured,
-        )
+        reference = read_reference(self.canonical_path / ALIGNMENT)[: self.packed.layout.parameters]
+        nearby = self.params.align_to_nearest
+        return AlignedDistance(self.members, self.form, reference, self.spread, nearby, self.measured)
+
+
+def comparable(packed: Weights, sampled: Weights, folder: Path) -> Weights:
+    """The packed networks that generated ones are compared with: of several data sets, those of their own alone.
+
+    These are a store of their own below `folder`, so that means, spectra and distances are theirs alone. Raises
+    UsageError if the sampled networks' condition names no data set.
+    """
+    if "datasets" not in packed.attrs:
+        return packed
+    condition = sampled.attrs.get("condition", {})
+    dataset = dataset_of(packed, condition)
+    assert dataset is not None, "several data sets, and the condition names one"
+    index = np.flatnonzero(packed.facts("dataset") == condition["dataset"])
+    folder.mkdir(exist_ok=True)
+    return part_of(packed, index, {"dataset": dataset.model_dump(mode="json")}, folder / "members.zarr")

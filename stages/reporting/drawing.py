@@ -1,16 +1,19 @@
-"""How the report draws: one style, one palette, and inline SVG whose text and axes take the page's own ink."""
+"""Drawing: one style and palette, inline SVG whose text and axes take the page's colour, and PNG."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from io import StringIO
-from typing import Any
+from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
+
+from stages.evaluation.figures import SetFigures
 
 INK = "#010203"
 """Stands for the page's text colour while drawing; the SVG then says currentColor."""
@@ -43,13 +46,14 @@ STYLE: dict[Any, Any] = {
 }
 LONG = 40
 """Letters of a legend's entry beyond which it has a line to itself."""
+PNG_DPI = 150
 MOST_POINTS = 600
 """Points drawn of one curve: more can't be seen and make the page heavy."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """How a kind of set is drawn and called in every plot and table."""
+    """The label, colour and marker of a kind of set, in every plot and table."""
 
     label: str
     colour: str
@@ -69,13 +73,18 @@ LOOKS = {
 }
 
 
+F = TypeVar("F")
+Draw = Callable[[F], Figure | None]
+"""Draws figures of this kind: an evaluation's, or a sweep's."""
+
+
 @dataclass(frozen=True)
-class Plot:
-    """A drawing with its title and the one sentence that says what to see."""
+class Plot(Generic[F]):
+    """A drawing with its title and the one sentence that says what to see; a wide one takes the page's full width."""
 
     title: str
     caption: str
-    draw: Callable[[dict[str, Any]], Figure | None]
+    draw: Draw[F]
     wide: bool
 
     @property
@@ -83,59 +92,53 @@ class Plot:
         """Unique on the page; the ids within the SVG begin with it."""
         return self.draw.__name__
 
-    def __call__(self, figures: dict[str, Any]) -> str | None:
+    def svg(self, figures: F) -> str | None:
         """The SVG, or None where `figures` lacks what is drawn; equal figures give equal text."""
-        style: dict[Any, Any] = {**STYLE, "svg.hashsalt": self.name}
-        with rc_context(style):
+        with rc_context({**STYLE, "svg.hashsalt": self.name}):
             figure = self.draw(figures)
-            return None if figure is None else _inline(figure, self)
+            return None if figure is None else inline_svg(figure, self.name, self.title)
+
+    def write_png(self, figures: F, path: Path) -> bool:
+        """Write the drawing in black on white; False where `figures` lacks what is drawn."""
+        with rc_context(STYLE):
+            figure = self.draw(figures)
+            if figure is not None:
+                figure.savefig(path, format="png", dpi=PNG_DPI, facecolor="white", metadata={"Software": None})
+            return figure is not None
 
 
-def plot(title: str, caption: str, wide: bool = False) -> Callable[[Callable[[dict[str, Any]], Figure | None]], Plot]:
-    """Make a plot of a function that draws; a wide one takes the page's full width."""
+def plot(title: str, caption: str, wide: bool = False) -> Callable[[Draw[F]], Plot[F]]:
+    """Make a plot of a function that draws."""
     return lambda draw: Plot(title, caption, draw, wide)
 
 
-def dig(source: Any, *keys: str) -> Any:
-    """The value at a path of keys, or None where a key on the way is missing or null."""
-    for key in keys:
-        source = source.get(key) if isinstance(source, dict) else None
-    return source
+def numbers(values: Sequence[float | None] | None) -> np.ndarray:
+    """A list as floats, null as NaN; empty where there is none."""
+    return np.array([] if values is None else values, dtype=float)
 
 
-def numbers(source: Any, *keys: str) -> np.ndarray:
-    """The list at a path of keys, null as NaN; empty where there is none."""
-    found = dig(source, *keys)
-    return np.array([] if found is None else found, dtype=float)
-
-
-def sets(figures: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """The sets of networks by name, without those that are null."""
-    return {name: entry for name, entry in (figures.get("sets") or {}).items() if entry}
-
-
-def kind(entry: dict[str, Any]) -> str:
+def kind(entry: SetFigures) -> str:
     """A baseline's family, else the set's role."""
-    return entry.get("family") or entry.get("role") or "other"
+    return entry.family or entry.role
 
 
-def look(entry: dict[str, Any]) -> Look:
-    """How a set is drawn; families that aren't known by name are grey."""
+def look(entry: SetFigures) -> Look:
+    """How a set is drawn; families without a look of their own are grey."""
     return LOOKS.get(kind(entry), Look(kind(entry), GREY, "."))
 
 
-def _inline(figure: Figure, of: Plot) -> str:
-    """The figure as an SVG element to be put into HTML: scalable, in the page's font and ink, ids its own."""
+def inline_svg(figure: Figure, name: str, title: str) -> str:
+    """The figure as an SVG element to be put into HTML: scalable, in the page's font and colour, ids its own."""
     text = StringIO()
     figure.savefig(text, format="svg", transparent=True, metadata={"Date": None})
     svg = text.getvalue()[text.getvalue().index("<svg") :]
     box = re.search(r'viewBox="[^"]*"', svg)
     assert box, "matplotlib writes a viewBox"
-    svg = f'<svg {box[0]} role="img" aria-label="{of.title}"' + svg[svg.index(">") :]
+    svg = f'<svg {box[0]} role="img" aria-label="{title}"' + svg[svg.index(">") :]
     svg = re.sub(r"\s*<metadata>.*?</metadata>|\s*<style.*?</style>|\s*<!--.*?-->", "", svg, flags=re.DOTALL)
     svg = re.sub(r"font: (?:\w+ )?([\d.]+px) [^;\"]*", r"font-size: \1", svg).replace("xlink:href", "href")
-    svg = re.sub(r'((?: id| href)="#?|url\(#)(?!data:)', rf"\g<1>{of.name}-", svg)
-    svg = re.sub(r' (?:x|y|d)="[^"]*"', lambda found: re.sub(r"(\.\d\d)\d+", r"\1", found[0]), svg)
+    svg = re.sub(r'((?: id| href)="#?|url\(#)(?!data:)', rf"\g<1>{name}-", svg)
+    svg = re.sub(r' (?:x|y|d)="[^"]*"', lambda match: re.sub(r"(\.\d\d)\d+", r"\1", match[0]), svg)
     return svg.replace(INK, "currentColor").strip()
 
 
@@ -147,7 +150,7 @@ def new_axes(width: float, height: float, x: str, y: str) -> Axes:
     return axes
 
 
-def finished(axes: Axes, columns: int = 3) -> Figure:
+def with_legend(axes: Axes, columns: int = 3) -> Figure:
     """The axes' figure with its legend below, where it never covers a point."""
     figure = axes.figure
     assert isinstance(figure, Figure)
@@ -183,17 +186,17 @@ def curve(axes: Axes, x: np.ndarray, y: np.ndarray, label: str, colour: str) -> 
 
 
 def rule(axes: Axes, value: float | int | None, text: str, across: bool) -> None:
-    """A dashed line across (or up) the plot, named beyond its end, where nothing is covered."""
+    """A dashed line across (or up) the plot, labelled beyond its end, where nothing is covered."""
     if value is None:
         return
     dashes: dict[str, Any] = {"color": INK, "alpha": 0.55, "linestyle": (0, (4, 3)), "linewidth": 0.8, "zorder": 1.5}
-    word: dict[str, Any] = {"fontsize": 8, "alpha": 0.75}
+    label: dict[str, Any] = {"fontsize": 8, "alpha": 0.75}
     if across:
         axes.axhline(value, **dashes)
-        axes.text(1.015, value, text, transform=axes.get_yaxis_transform(), va="center", **word)
+        axes.text(1.015, value, text, transform=axes.get_yaxis_transform(), va="center", **label)
     else:
         axes.axvline(value, **dashes)
-        axes.text(value, 1.01, text, transform=axes.get_xaxis_transform(), ha="center", va="bottom", **word)
+        axes.text(value, 1.01, text, transform=axes.get_xaxis_transform(), ha="center", va="bottom", **label)
 
 
 def powers_of_ten(axes: Axes) -> None:

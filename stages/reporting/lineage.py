@@ -1,7 +1,8 @@
-"""What each stage of a run reports of itself, in words."""
+"""Lineage of an evaluation: the stages of its run, with what each reported of its artifact."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from string import Formatter
 from typing import Any
@@ -10,10 +11,7 @@ import yaml
 
 from stages.errors import NotComplete
 from stages.store.artifact import FOLDERS, Manifest, now, read_manifest
-from stages.store.refs import Ref
 
-NONE = "–"
-"""Stands where a figure wasn't measured."""
 PHRASES = (
     "{networks:,} networks",
     "of {parameters:,} parameters each",
@@ -37,65 +35,73 @@ PHRASES = (
     "kept the {picked} checkpoint",
     "{velocity_calls} calls of the velocity network",
 )
-"""Told in this order, each where a summary has all that it names."""
+"""In this order, each where a summary has all that it names."""
 
 
-def stage_row(entry: dict[str, Any]) -> dict[str, str]:
-    """A row of the lineage table."""
-    seconds = entry.get("seconds")
-    return {
-        "stage": str(entry.get("stage") or NONE),
-        "key": str(entry.get("key") or NONE),
-        "seconds": NONE if seconds is None else f"{seconds:,.1f}",
-        "summary": in_words(entry.get("summary")),
-    }
+@dataclass(frozen=True)
+class StageFacts:
+    """One stage of a run: its key, how long it took in seconds, and what it reported of its artifact."""
+
+    stage: str
+    key: str
+    seconds: float
+    summary: dict[str, Any]
+
+    @property
+    def in_words(self) -> str:
+        """The summary as phrases; figures that no phrase knows follow by name, nested ones and null are left out."""
+        known = {key: value for key, value in self.summary.items() if value is not None}
+        fields = {phrase: {name for _, name, _, _ in Formatter().parse(phrase) if name} for phrase in PHRASES}
+        used = [phrase for phrase in PHRASES if fields[phrase] <= set(known)]
+        texts = [phrase.format(**known).replace("%", " %") for phrase in used]
+        rest = {key: value for key, value in known.items() if not any(key in fields[phrase] for phrase in used)}
+        return ", ".join([*texts, *(f"{name} {value}" for name, value in single_values(rest).items())])
 
 
-def in_words(summary: dict[str, Any] | None) -> str:
-    """A stage's summary as phrases; figures that no phrase knows follow by name, nested ones and null are left out."""
-    known = {key: value for key, value in (summary or {}).items() if value is not None}
-    fields = {phrase: {name for _, name, _, _ in Formatter().parse(phrase) if name} for phrase in PHRASES}
-    told = [phrase for phrase in PHRASES if fields[phrase] <= set(known)]
-    words = [phrase.format(**known).replace("%", " %") for phrase in told]
-    rest = {key: value for key, value in known.items() if not any(key in fields[phrase] for phrase in told)}
-    return ", ".join([*words, *(f"{name} {value}" for name, value in single_values(rest).items())])
+@dataclass(frozen=True)
+class Run:
+    """What was run: facts with clock times, which are no part of the figures."""
+
+    experiment: str = ""
+    created: str = ""
+    lineage: tuple[StageFacts, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+    hardware: Mapping[str, str | int] = field(default_factory=dict)
+    config: str = ""
+    networks_per_minute: float | None = None
 
 
-def single_values(source: dict[str, Any] | None) -> dict[str, str]:
-    """Single values of a mapping as words; nested ones don't fit a line and are left out."""
-    single = {k: v for k, v in (source or {}).items() if v is not None and not isinstance(v, dict | list | tuple)}
-    return {k.replace("_", " "): f"{v:.4g}" if isinstance(v, float) else str(v) for k, v in single.items()}
-
-
-def about(evaluated: Ref) -> dict[str, Any]:
-    """What was run: lineage, configuration, hardware and speed; facts with clock times, so not part of the figures.
-
-    Empty for an evaluation outside any store.
-    """
-    manifests = list(_manifests(evaluated.path))
+def run_of(evaluated: Path) -> Run:
+    """The run that an evaluation's artifact is of; empty for an evaluation outside any store."""
+    manifests = list(_manifests(evaluated))
     if not manifests:
-        return {}
+        return Run()
     last = manifests[-1]
     sampled = next((m for m in manifests if m.stage == "sample"), None)
-    speed = 60 * sampled.summary["networks"] / max(sampled.seconds, 1e-3) if sampled else None
-    return {
-        "experiment": last.experiment,
-        "created": now(),
-        "lineage": [{"stage": m.stage, "key": m.key, "seconds": m.seconds, "summary": m.summary} for m in manifests],
-        "versions": last.versions,
-        "hardware": {"device": last.device, "threads": last.threads},
-        "config": yaml.safe_dump({m.stage: m.params for m in manifests}, sort_keys=False),
-        "networks_per_minute": speed,
-    }
+    return Run(
+        experiment=last.experiment,
+        created=now(),
+        lineage=tuple(StageFacts(m.stage, m.key, m.seconds, m.summary) for m in manifests),
+        versions=last.versions,
+        hardware={"device": last.device, "threads": last.threads},
+        config=yaml.safe_dump({m.stage: m.params for m in manifests}, sort_keys=False),
+        networks_per_minute=60 * sampled.summary["networks"] / max(sampled.seconds, 1e-3) if sampled else None,
+    )
 
 
-def _manifests(path: Path) -> Iterator[Manifest]:
+def _manifests(artifact: Path) -> Iterator[Manifest]:
     """Of an artifact and of all that it was made from, in the order of the dag."""
-    found: dict[str, Manifest] = {}
-    todo = [path]
+    by_stage: dict[str, Manifest] = {}
+    todo = [artifact]
     while todo:
+        folder = todo.pop()
         with suppress(NotComplete):
-            manifest = read_manifest(folder := todo.pop())
-            found[manifest.stage] = manifest
-            todo += [artifact for key in manifest.upstream.values() for artifact in folder.parents[1].glob(f"*/{key}")]
-    return iter(found[stage] for stage in FOLDERS if stage in found)
+            manifest = by_stage[read_manifest(folder).stage] = read_manifest(folder)
+            todo += [path for key in manifest.upstream.values() for path in folder.parents[1].glob(f"*/{key}")]
+    return iter(by_stage[stage] for stage in FOLDERS if stage in by_stage)
+
+
+def single_values(source: Mapping[str, Any]) -> dict[str, str]:
+    """Single values of a mapping as words; nested ones don't fit a line and are left out."""
+    single = {k: v for k, v in source.items() if v is not None and not isinstance(v, dict | list | tuple)}
+    return {k.replace("_", " "): f"{v:.4g}" if isinstance(v, float) else str(v) for k, v in single.items()}

@@ -1,18 +1,19 @@
-"""The page that shows an evaluation's figures: one self-contained file, without scripts and without the network."""
+"""The report's page: one self-contained file, without scripts and without the network."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
+from stages.evaluation.figures import Figures
+from stages.params.network import MLP, Model
 from stages.reporting import sentences
-from stages.reporting.drawing import Plot, dig
-from stages.reporting.lineage import single_values, stage_row
+from stages.reporting.drawing import Plot
+from stages.reporting.lineage import Run, single_values
 from stages.reporting.plots import SECTIONS
-from stages.reporting.tables import Table, likeness_table, relabelling_table, sets_table
-from stages.reporting.wording import score_of
+from stages.reporting.tables import Table, distribution_table, relabelling_table, sets_table
+from stages.reporting.wording import score_text
 
 QUESTIONS = {
     "accurate": "Accurate",
@@ -20,17 +21,15 @@ QUESTIONS = {
     "better_than_baselines": "Better than the baselines",
     "indistinguishable": "Indistinguishable from held-out members",
 }
-Sentence = Callable[[dict[str, Any]], str]
-Tabulated = Callable[[dict[str, Any]], Table | None]
-LEADS: dict[str, tuple[Sentence, ...]] = {
+LEADS: dict[str, tuple[Callable[[Figures], str], ...]] = {
     "How good and how new": (sentences.gain,),
-    "Like trained networks, as a set": (sentences.told_apart, sentences.repeated),
-    "In use": (sentences.averaged, sentences.further_training, sentences.pace),
+    "Like trained networks, as a set": (sentences.separability, sentences.repetition),
+    "In use": (sentences.ensembles, sentences.further_training),
     "The members and their relabelling": (sentences.round_trip, sentences.concentration, sentences.unpermuted),
 }
 """What a section says before it shows anything."""
-TABLES: dict[str, Tabulated] = {
-    "Like trained networks, as a set": likeness_table,
+TABLES: dict[str, Callable[[Figures], Table | None]] = {
+    "Like trained networks, as a set": distribution_table,
     "The members and their relabelling": relabelling_table,
 }
 
@@ -45,8 +44,26 @@ class Section:
     drawings: list[tuple[Plot, str]]
 
 
-def write_report(path: Path, figures: dict[str, Any], about: dict[str, Any]) -> None:
-    """Write the page; what `figures` and `about` lack is left out, and equal arguments give equal bytes."""
+def write_page(path: Path, figures: Figures, run: Run) -> None:
+    """Write the page; what `figures` and `run` lack is left out, and equal arguments give equal bytes."""
+    sections = (_section(heading, plots, figures, run) for heading, plots in SECTIONS)
+    page = template("page.html.jinja").render(
+        title=title(figures, run),
+        subtitle=_subtitle(figures, run),
+        verdict=sentences.verdict(figures),
+        badges=_badges(figures),
+        sets=sets_table(figures),
+        scale=_scale(figures),
+        sections=[section for section in sections if section],
+        lineage=run.lineage,
+        facts={"Hardware": single_values(run.hardware), "Versions": single_values(run.versions)},
+        config=run.config,
+    )
+    path.write_text(page, encoding="utf-8")
+
+
+def template(name: str) -> Template:
+    """A page's template of this folder."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -54,70 +71,58 @@ def write_report(path: Path, figures: dict[str, Any], about: dict[str, Any]) -> 
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    page = environment.get_template("page.html.jinja").render(
-        title=about.get("experiment") or dig(figures, "dataset", "name") or "Report",
-        subtitle=_subtitle(figures, about),
-        verdict=dig(figures, "verdict", "text"),
-        badges=_badges(figures),
-        sets=sets_table(figures),
-        scale=_scale(figures),
-        sections=[section for heading, plots in SECTIONS if (section := _section(heading, plots, figures))],
-        lineage=[stage_row(entry) for entry in about.get("lineage") or []],
-        facts={title: single_values(about.get(title.lower())) for title in ("Hardware", "Versions")},
-        config=about.get("config"),
-    )
-    path.write_text(page, encoding="utf-8")
+    return environment.get_template(name)
 
 
-def _subtitle(figures: dict[str, Any], about: dict[str, Any]) -> list[str]:
+def title(figures: Figures, run: Run) -> str:
+    """What a report is called."""
+    return run.experiment or (figures.dataset.name if figures.dataset else "Report")
+
+
+def _subtitle(figures: Figures, run: Run) -> list[str]:
     """What was generated, from what, and when."""
-    parameters, examples, subset = (
-        figures.get("parameters"),
-        figures.get("test_examples"),
-        dig(figures, "dataset", "train"),
+    network, dataset = figures.network, figures.dataset
+    widths = "–".join(str(width) for width in network.widths) if isinstance(network, MLP) else ""
+    kind = "" if network is None else network.model if isinstance(network, Model) else network.kind
+    parts = (
+        f"{kind} {widths}".strip(),
+        f"{figures.parameters:,.0f} parameters" if figures.parameters is not None else "",
+        dataset.name if dataset else "",
+        f"a subset of {dataset.train:,.0f} training examples" if dataset and dataset.train is not None else "",
+        f"{figures.test_examples:,.0f} test examples" if figures.test_examples is not None else "",
+        run.created.replace("T", " ").replace("Z", " UTC"),
     )
-    created = about.get("created")
-    found = (
-        _network(figures.get("network") or {}),
-        f"{parameters:,.0f} parameters" if parameters is not None else "",
-        dig(figures, "dataset", "name") or "",
-        f"a subset of {subset:,.0f} training examples" if subset is not None else "",
-        f"{examples:,.0f} test examples" if examples is not None else "",
-        str(created).replace("T", " ").replace("Z", " UTC") if created else "",
-    )
-    return [part for part in found if part]
+    return [part for part in parts if part]
 
 
-def _network(network: dict[str, Any]) -> str:
-    widths = "–".join(str(width) for width in network.get("widths") or [])
-    return f"{network.get('model') or network.get('kind') or ''} {widths}".strip()
-
-
-def _badges(figures: dict[str, Any]) -> list[dict[str, str]]:
+def _badges(figures: Figures) -> list[dict[str, str]]:
     """The questions with an answer each; null is its own answer."""
-    answers = {True: "yes", False: "no", None: "not measured"}
-    return [{"question": q, "answer": answers[dig(figures, "verdict", key)]} for key, q in QUESTIONS.items()]
+    answers, texts = figures.verdict.model_dump(), {True: "yes", False: "no", None: "not measured"}
+    return [{"question": question, "answer": texts[answers[key]]} for key, question in QUESTIONS.items()]
 
 
-def _scale(figures: dict[str, Any]) -> str:
+def _scale(figures: Figures) -> str:
     """What the bar and τ are in this evaluation."""
-    bar, tau, reached = figures.get("bar"), figures.get("tau"), 1 - (figures.get("bar_quantile") or 0.05)
-    score, tolerance = score_of(figures), figures.get("tolerance")
-    found = (
-        f"The bar is {score.say(bar)}, which {100 * reached:.0f} % of the members reach." if bar is not None else "",
+    bar, tau, tolerance = figures.bar, figures.tau, figures.tolerance
+    reached = f"{100 * (1 - figures.bar_quantile):.0f} % of the members reach"
+    parts = (
+        f"The bar is {score_text(figures).text(bar)}, which {reached}." if bar is not None else "",
         f"τ is {tau:.4g}, the median L2 distance of a member to the nearest other one." if tau is not None else "",
         f"A prediction counts as a mistake when it is off by more than {tolerance:.4g}, the members' median."
         if tolerance
         else "",
-        sentences.drawn(figures),
-        "Without test data, figures of what networks compute are left out." if figures.get("score", "") is None else "",
+        sentences.sampled_members(figures),
+        "Without test data, metrics of outputs are left out." if figures.score is None else "",
     )
-    return " ".join(part for part in found if part)
+    return " ".join(part for part in parts if part)
 
 
-def _section(heading: str, plots: tuple[Plot, ...], figures: dict[str, Any]) -> Section | None:
+def _section(heading: str, plots: tuple[Plot, ...], figures: Figures, run: Run) -> Section | None:
     """What there is to say, to tabulate and to draw under a heading; None if nothing."""
-    lead = " ".join(told for sentence in LEADS.get(heading, ()) if (told := sentence(figures)))
+    texts = [sentence(figures) for sentence in LEADS.get(heading, ())]
+    if heading == "In use":
+        texts.append(sentences.speed(run.networks_per_minute))
+    lead = " ".join(text for text in texts if text)
     table = TABLES[heading](figures) if heading in TABLES else None
-    drawings = [(plot, svg) for plot in plots if (svg := plot(figures))]
+    drawings = [(plot, svg) for plot in plots if (svg := plot.svg(figures))]
     return Section(heading, lead, table, drawings) if lead or table or drawings else None

@@ -1,14 +1,15 @@
-"""The page of a sweep: one table and one figure, in one file, without scripts and without the network."""
+"""The page of a sweep: one table and two plots, in one file, without scripts and without the network."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from stages.evaluation.metrics.novelty import distance_in_tau
+from stages.evaluation.metrics.performance import score as score_metric
 from stages.reporting.drawing import (
     BLUE,
     GREEN,
@@ -18,53 +19,44 @@ from stages.reporting.drawing import (
     PURPLE,
     SKY,
     VERMILLION,
-    finished,
     in_percent,
     new_axes,
     plot,
     rule,
+    with_legend,
 )
-from stages.reporting.sweep_table import Measure, columns, said
-from stages.reporting.wording import score_of
+from stages.reporting.page import template
+from stages.reporting.sweep_results import CALLS, OverRuns, SweepResults, SweepRow, columns, value_text
 
 COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, GREY, INK)
 MARKERS = ("o", "^", "s", "D", "v", "P", "X", "h")
 LINES = ("-", "--", ":")
-"""Tell lines apart once all colours are taken."""
+"""Distinguish lines once all colours are taken."""
 WIDE = 8.0
 """A numeric axis that spans this factor is logarithmic."""
 
-Row = Mapping[str, Any]
 
-
-def write_page(path: Path, sweep: Mapping[str, Any], about: Mapping[str, Any]) -> None:
+def write_page(path: Path, sweep: SweepResults, created: str, versions: Mapping[str, str]) -> None:
     """Write the page; equal arguments give equal bytes."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     headed = columns(sweep)
-    page = environment.get_template("sweep_page.html.jinja").render(
+    page = template("sweep_page.html.jinja").render(
         sweep=sweep,
-        about=about,
-        said=said,
-        kept=list(sweep["rows"][0]["values"]),
-        several=any(row["runs"] > 1 for row in sweep["rows"]),
+        created=created,
+        versions=versions,
+        value_text=value_text,
+        kept=list(sweep.rows[0].values),
+        several=any(row.runs > 1 for row in sweep.rows),
         headings=[heading for heading, _ in headed],
         meanings=[(heading, measure.meaning) for heading, measure in headed],
-        table=[(row, _cells(row, [measure for _, measure in headed])) for row in sweep["rows"]],
-        plots=[(each, svg) for each in PLOTS if (svg := each(dict(sweep)))],
-        failed=[point for point in sweep["points"] if point["failed"]],
+        # the figure of merit with its spread, the others' means: more doesn't fit a page, and sweep.json has it
+        table=[
+            (row, [m.cell(row.figures) if m.name == score_metric.name else m.mean(row.figures) for _, m in headed])
+            for row in sweep.rows
+        ],
+        plots=[(each, svg) for each in PLOTS if (svg := each.svg(sweep))],
+        failed=[point for point in sweep.points if point.failed],
     )
     path.write_text(page, encoding="utf-8")
-
-
-def _cells(row: Row, measures: Sequence[Measure]) -> list[str]:
-    """The figure of merit with its spread, the others' means: more doesn't fit a page, and sweep.json has it."""
-    return [m.cell(row["figures"]) if m.name == "score" else m.mean(row["figures"]) for m in measures]
 
 
 @plot(
@@ -72,19 +64,18 @@ def _cells(row: Row, measures: Sequence[Measure]) -> list[str]:
     "Test score of generated networks, mean ± standard deviation over seeds, or over networks where there is one seed. "
     "The dashed line is the members' mean, where all points share it.",
 )
-def score(sweep: dict[str, Any]) -> Figure | None:
+def score(sweep: SweepResults) -> Figure | None:
     """The score against what varies."""
-    if not any("score" in row["figures"] for row in sweep["rows"]):
+    if not any(score_metric.name in row.figures for row in sweep.rows):
         return None
-    axes = _against(sweep, "score", f"test {score_of(sweep).heading}")
+    axes = _against(sweep, score_metric.name, f"test {sweep.words.heading}")
     in_percent(axes)
-    members = {row["figures"]["members"]["mean"] for row in sweep["rows"] if "members" in row["figures"]}
-    shared = (
-        max(members, default=1.0) - min(members, default=0.0) < 1e-9
-    )  # means of equal numbers differ in the last bit
+    members = {row.figures["members score"].mean for row in sweep.rows if "members score" in row.figures}
+    # means of equal numbers differ in the last bit
+    shared = max(members, default=1.0) - min(members, default=0.0) < 1e-9
     rule(axes, members.pop() if shared else None, "members", across=True)
     axes.set_ylim(top=min(axes.get_ylim()[1], 1.004))  # a deviation may reach beyond what is possible
-    return finished(axes, 2)
+    return with_legend(axes, 2)
 
 
 @plot(
@@ -92,95 +83,87 @@ def score(sweep: dict[str, Any]) -> Figure | None:
     "Median distance of generated networks to the nearest member: at 0 they are copies, at 1 they lie as far from "
     "every member as members do from each other.",
 )
-def novelty(sweep: dict[str, Any]) -> Figure | None:
+def novelty(sweep: SweepResults) -> Figure | None:
     """The distance to the nearest member against what varies."""
-    if not any("distance" in row["figures"] for row in sweep["rows"]):
+    if not any(distance_in_tau.name in row.figures for row in sweep.rows):
         return None
-    axes = _against(sweep, "distance", "to the nearest member, in τ")
+    axes = _against(sweep, distance_in_tau.name, "to the nearest member, in τ")
     rule(axes, 1.0, "1 τ", across=True)
     axes.set_ylim(0, 1.08 * axes.get_ylim()[1])
-    return finished(axes, 2)
+    return with_legend(axes, 2)
 
 
 PLOTS = (score, novelty)
 
 
-def _against(sweep: Mapping[str, Any], name: str, label: str) -> Axes:
+def _against(sweep: SweepResults, figure: str, label: str) -> Axes:
     """One line per combination of all that varies but what the horizontal axis shows."""
     key, title, place = _horizontal(sweep)
     axes = new_axes(4.4, 3.5, title, label)
-    lines: dict[str, list[Row]] = {}
-    for row in sweep["rows"]:
-        others = (f"{sweep['names'][k]} {said(v)}" for k, v in row["values"].items() if k != key)
+    lines: dict[str, list[SweepRow]] = {}
+    for row in sweep.rows:
+        others = (f"{sweep.names[k]} {value_text(v)}" for k, v in row.values.items() if k != key)
         lines.setdefault(", ".join(others), []).append(row)
-    for number, (words, group) in enumerate(lines.items()):
-        _line(
-            axes,
-            number,
-            words,
-            sorted(((place(r), r["figures"][name]) for r in group if name in r["figures"]), key=_first),
-        )
-    _ticks(axes, sorted({place(row) for row in sweep["rows"]}), _words(sweep, key))
+    for number, (legend, group) in enumerate(lines.items()):
+        points = [(place(row), row.figures[figure]) for row in group if figure in row.figures]
+        _line(axes, number, legend, sorted(points, key=lambda point: point[0]))
+    _ticks(axes, sorted({place(row) for row in sweep.rows}), _words(sweep, key))
     return axes
 
 
-def _first(pair: tuple[float, Any]) -> float:
-    return pair[0]
-
-
-def _line(axes: Axes, number: int, words: str, places: Sequence[tuple[float, Mapping[str, float | None]]]) -> None:
+def _line(axes: Axes, number: int, legend: str, points: Sequence[tuple[float, OverRuns]]) -> None:
     """Means with their deviations; earlier lines have larger marks, to be seen where later ones cover them."""
-    x, y = [at for at, _ in places], [figure["mean"] or 0.0 for _, figure in places]
+    x, y = [at for at, _ in points], [figure.mean for _, figure in points]
     colour, turn = COLOURS[number % len(COLOURS)], number // len(COLOURS)
     marker = MARKERS[(number + turn) % len(MARKERS)]
     drawn = axes.errorbar(
         x,
         y,
-        [figure["std"] or 0.0 for _, figure in places],
+        [figure.std or 0.0 for _, figure in points],
         color=colour,
         marker=marker,
         markersize=max(7.5 - 1.5 * number, 4.0),
         linestyle=LINES[turn % len(LINES)],
         elinewidth=0.8,
         capsize=2.5,
-        label=words or None,
+        label=legend or None,
     )
     for part in (*drawn.lines[1], *drawn.lines[2]):
         part.set_alpha(0.5)
 
 
-def _horizontal(sweep: Mapping[str, Any]) -> tuple[str, str, Callable[[Row], float]]:
+def _horizontal(sweep: SweepResults) -> tuple[str, str, Callable[[SweepRow], float]]:
     """The key that the axis shows, its title, and a row's place on it.
 
     Solvers are compared by what they cost; else it is the number with most values, else the first key, in its order.
     """
-    values = {key: _different(sweep, key) for key in sweep["rows"][0]["values"]}
+    values = {key: _different(sweep, key) for key in sweep.rows[0].values}
     if {"sample.method", "sample.steps"} <= values.keys():
-        return "sample.steps", "calls of the velocity network", lambda row: row["figures"]["calls"]["mean"]
-    numeric = [key for key, found in values.items() if all(_is_number(value) for value in found)]
+        return "sample.steps", "calls of the velocity network", lambda row: row.figures[CALLS.name].mean
+    numeric = [key for key, different in values.items() if all(_is_number(value) for value in different)]
     if numeric:
         key = max(numeric, key=lambda key: len(values[key]))
-        return key, key, lambda row: float(row["values"][key])
+        return key, key, lambda row: float(str(row.values[key]))
     key = next(iter(values))
-    return key, key, lambda row: float(values[key].index(row["values"][key]))
+    return key, key, lambda row: float(values[key].index(row.values[key]))
 
 
-def _different(sweep: Mapping[str, Any], key: str) -> list[Any]:
-    found: list[Any] = []
-    for row in sweep["rows"]:
-        if row["values"][key] not in found:
-            found.append(row["values"][key])
-    return found
+def _different(sweep: SweepResults, key: str) -> list[Any]:
+    different: list[Any] = []
+    for row in sweep.rows:
+        if row.values[key] not in different:
+            different.append(row.values[key])
+    return different
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _words(sweep: Mapping[str, Any], key: str) -> list[str] | None:
+def _words(sweep: SweepResults, key: str) -> list[str] | None:
     """What stands at the places 0, 1, ... of an axis that shows no numbers."""
-    found = _different(sweep, key)
-    return None if all(_is_number(value) for value in found) else [said(value) for value in found]
+    different = _different(sweep, key)
+    return None if all(_is_number(value) for value in different) else [value_text(value) for value in different]
 
 
 def _ticks(axes: Axes, places: Sequence[float], words: Sequence[str] | None) -> None:

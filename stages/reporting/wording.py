@@ -1,61 +1,39 @@
-"""What the figure of merit is called, and how it is printed."""
+"""Wording of the figure of merit: what scores are called, and how they are printed."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+
+from stages.evaluation.figures import Figures, Summary
 
 
 @dataclass(frozen=True)
-class Score:
+class ScoreText:
     """A figure of merit, 1 being perfect: its name, and its heading in tables, which hold a hundred times its value."""
 
     name: str
     heading: str
     percent: bool
 
-    def say(self, value: float) -> str:
-        """A value in a text."""
+    def text(self, value: float) -> str:
+        """A value in a sentence."""
         return f"{100 * value:.2f} %" if self.percent else f"{value:.4f}"
 
-    def spread(self, figures: Mapping[str, float]) -> str:
+    def spread(self, summary: Summary) -> str:
         """Mean and standard deviation in hundredths, for a table."""
-        return f"{100 * figures['mean']:.2f} ± {100 * figures['std']:.2f}"
+        return f"{100 * summary.mean:.2f} ± {100 * summary.std:.2f}"
+
+    def difference(self, value: float, error: float | None = None) -> str:
+        """A difference of scores, with its standard error."""
+        values = [value] if error is None else [value, error]
+        text = " ± ".join(f"{100 * v:.2f}" if self.percent else f"{v:.4f}" for v in values)
+        return f"{text} points" if self.percent else text
 
 
-SCORES = {
-    "accuracy": Score("accuracy", "accuracy, %", True),
-    "spearman": Score("Spearman correlation", "Spearman × 100", False),
+SCORE_TEXTS = {
+    "accuracy": ScoreText("accuracy", "accuracy, %", percent=True),
+    "spearman": ScoreText("Spearman correlation", "Spearman × 100", percent=False),
 }
 
 
-def score_of(figures: Mapping[str, Any]) -> Score:
-    """What an evaluation's scores are."""
-    return SCORES[figures.get("score") or "accuracy"]
-
-
-def table_rows(figures: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Every set as a row, heading -> entry, all with the same headings; what no set was measured for is left out."""
-    score = score_of(figures)
-    rows = [_row(name, entry, score) for name, entry in figures["sets"].items()]
-    shown = [heading for heading in rows[0] if any(row[heading] for row in rows)]
-    return [{heading: row[heading] for heading in shown} for row in rows]
-
-
-def _row(name: str, s: Mapping[str, Any], score: Score) -> dict[str, str]:
-    """One set; empty where it wasn't measured."""
-    done, copied = s.get("score"), s.get("with_reference_statistics")
-    return {
-        "set": name,
-        "networks": str(s["networks"]),
-        score.heading: score.spread(done) if done else "",
-        "min": f"{100 * done['min']:.2f}" if done else "",
-        "copied statistics": score.spread(copied) if copied else "",
-        "max IoU": f"{s['max_iou']['mean']:.2f}" if done else "",
-        "distance / tau": f"{s['distance_in_tau']:.2f}",
-        "N&P@1": _share(s["novel_and_performant"].get("1.0")) if done else "",
-        "ensemble": f"{100 * s['ensemble_score']:.2f}" if done else "",
-    }
-
-
-def _share(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}"
+def score_text(figures: Figures) -> ScoreText:
+    """How an evaluation's scores are worded."""
+    return SCORE_TEXTS[figures.score or "accuracy"]

@@ -1,40 +1,56 @@
-"""All trials that an evaluation asks for."""
+"""All fine-tuning and transfer that an evaluation asks for."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Any
 
 from stages.context import Context
 from stages.datasets import Test, Train
-from stages.errors import UsageError
-from stages.evaluation.finetune.gap import finetuning
-from stages.evaluation.finetune.recipe import recipe_for
-from stages.evaluation.finetune.run import Course, Keep, Starts, remembered
-from stages.evaluation.finetune.starts import starts
+from stages.errors import NotComplete, UsageError
+from stages.evaluation.baselines.fresh import fresh_networks
+from stages.evaluation.baselines.soup import soups
+from stages.evaluation.figures import FineTuning
+from stages.evaluation.figures import Transfer as TransferFigures
+from stages.evaluation.finetune.fine_tune_run import Cache, FineTuneRun, Starts, cached
+from stages.evaluation.finetune.fine_tuning import fine_tuning
 from stages.evaluation.finetune.transfer import transfer
-from stages.evaluation.inputs import Material
+from stages.evaluation.inputs import EvaluationInputs
 from stages.members.draws import Seeds
 from stages.params.dataset import Dataset, dataset_from
-from stages.params.finetune import FineTune, Transfer
+from stages.params.evaluate import FineTune, Transfer
 from stages.params.zoo import Recipe
 from stages.sampling.completion import Completion
-from stages.seeds import seed_of
+from stages.seeds import generator, seed_of
+from stages.store.artifact import read_manifest
 from stages.store.refs import Ref
 
 Load = Callable[[Dataset], tuple[Train, Test]]
 
 
-def trials(zoo: Ref, material: Material, load: Load) -> dict[str, Any]:
-    """What figures.json says of the trials that an evaluation asks for: `finetuning`, `transfer`, both or nothing.
+def trials(zoo: Ref, inputs: EvaluationInputs, load: Load) -> tuple[FineTuning | None, list[TransferFigures]]:
+    """The scores along fine-tuning and transfer, as far as an evaluation asks for them.
 
     Raises UsageError where the zoo or the data don't allow one.
     """
-    params, described = material.params, material.packed.attrs["dataset"]
-    dataset = dataset_from(described) if described else None
-    asked = Trials(zoo, material.completion, dataset, load, params.seed, material.ctx)
-    home = starts(material, params.finetune.soup_size if params.finetune else None)
-    return asked.finetuning(params.finetune, home) | asked.transfer(params.transfer, starts(material))
+    params, description = inputs.params, inputs.packed.attrs["dataset"]
+    dataset = dataset_from(description) if description else None
+    asked = Trials(zoo, inputs.completion, dataset, load, params.seed, inputs.ctx)
+    home = starts(inputs, params.finetune.soup_size if params.finetune else None)
+    return asked.fine_tuning(params.finetune, home), asked.transfer(params.transfer, starts(inputs))
+
+
+def starts(inputs: EvaluationInputs, soup_size: int | None = None) -> Starts:
+    """The sets that are trained, in the order of the report; soups of so many members if a size is given."""
+    with_soups: Starts = {}
+    if soup_size is not None:
+        size, draw = min(soup_size, len(inputs.members)), generator(inputs.params.seed, "finetune soup")
+        with_soups = {"soup": lambda count: soups(inputs.members, size, count, draw)}
+    return {
+        "generated": lambda count: inputs.generated[:count],
+        "members": lambda count: inputs.members[:count],
+        **with_soups,
+        "fresh": partial(fresh_networks, inputs),
+    }
 
 
 @dataclass(frozen=True)
@@ -45,30 +61,28 @@ class Trials:
     """
 
     zoo: Ref
-    complete: Completion
+    completion: Completion
     dataset: Dataset | None
     load: Load
     seed: int
     ctx: Context
 
-    def finetuning(self, params: FineTune | None, starts: Starts) -> dict[str, Any]:
-        """`{"finetuning": ...}` for figures.json; empty if none is asked for."""
+    def fine_tuning(self, params: FineTune | None, starts: Starts) -> FineTuning | None:
+        """Scores along further training on the zoo's own data; None if not asked for."""
         if params is None:
-            return {}
+            return None
         self._check("finetune")
-        course = self._course("finetune", params.recipe)
-        return {"finetuning": finetuning(params, starts, course, self._keep("finetune"))}
+        return fine_tuning(params, starts, self._run("finetune", params.recipe), self._cache("finetune"))
 
-    def transfer(self, params: tuple[Transfer, ...], starts: Starts) -> dict[str, Any]:
-        """`{"transfer": [...]}`, one entry per other data set; empty if none is asked for."""
-        if not params:
-            return {}
-        self._check("transfer")
-        return {"transfer": [self._transfer(i, one, starts) for i, one in enumerate(params)]}
+    def transfer(self, params: tuple[Transfer, ...], starts: Starts) -> list[TransferFigures]:
+        """Scores on every other data set that is asked for."""
+        if params:
+            self._check("transfer")
+        return [self._transfer(i, section, starts) for i, section in enumerate(params)]
 
-    def _transfer(self, index: int, params: Transfer, starts: Starts) -> dict[str, Any]:
-        course = self._course(f"transfer {params.dataset.name}", params.recipe)
-        return transfer(params, starts, course, *self.load(params.dataset), self._keep(f"transfer-{index}"))
+    def _transfer(self, index: int, params: Transfer, starts: Starts) -> TransferFigures:
+        run = self._run(f"transfer {params.dataset.name}", params.recipe)
+        return transfer(params, starts, run, *self.load(params.dataset), self._cache(f"transfer-{index}"))
 
     def _check(self, section: str) -> None:
         if self.dataset is None:
@@ -79,15 +93,33 @@ class Trials:
         assert self.dataset is not None
         return self.load(self.dataset)
 
-    def _course(self, name: str, recipe: Recipe | None) -> Course:
-        how = recipe_for(recipe, self.zoo, f"evaluate.{name.split()[0]}")
-        ctx = replace(self.ctx, progress=partial(self._told, name))
-        return Course(self.complete, *self._home, how, Seeds(seed_of(self.seed, name)), ctx)
+    def _run(self, name: str, recipe: Recipe | None) -> FineTuneRun:
+        constant = constant_rate_recipe(recipe, self.zoo, f"evaluate.{name.split()[0]}")
+        progress = self.ctx.progress
+        ctx = replace(self.ctx, progress=lambda fraction, note: progress(fraction, f"{name}: {note}"))
+        return FineTuneRun(self.completion, *self._home, constant, Seeds(seed_of(self.seed, name)), ctx)
 
-    def _told(self, name: str, share: float, note: str) -> None:
-        self.ctx.progress(share, f"{name}: {note}")
-
-    def _keep(self, trial: str) -> Keep:
+    def _cache(self, run: str) -> Cache:
         folder = self.ctx.out / "sets"
         folder.mkdir(exist_ok=True)
-        return partial(remembered, folder, trial)
+        return partial(cached, folder, run)
+
+
+def constant_rate_recipe(own: Recipe | None, zoo: Ref, section: str) -> Recipe:
+    """The recipe that `section` of the configuration gives or, for None, the zoo's, without schedule and warmup.
+
+    Raises UsageError for a zoo that somebody else trained.
+    """
+    recipe = own
+    if recipe is None:
+        try:
+            params = read_manifest(zoo.path).params.get("recipe")
+        except NotComplete:  # a stage called by hand, outside any store
+            params = None
+        recipe = Recipe.model_validate(params) if params else None
+    if recipe is None:
+        raise UsageError(
+            f"{section}.recipe: how the zoo's members were trained isn't known; say how to train them, e.g. "
+            "recipe: {lr: 0.001, batch: 64, epochs: 1}"
+        )
+    return recipe.model_copy(update={"schedule": "constant", "warmup": 0.0})

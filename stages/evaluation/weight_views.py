@@ -1,53 +1,49 @@
-"""Weights to look at: histograms per tensor, and what the first layer's units see."""
+"""Views of the weights themselves: histograms per tensor, and the first layer's weights as images."""
 
 from collections.abc import Mapping
 from math import isqrt
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from stages.evaluation.figures import Filters, Histograms
+
 BINS, FILTERS, KERNELS = 60, 8, 16
+"""Bins of a histogram; units shown of a dense first layer, and kernels of a convolution."""
 SMALLEST_IMAGE, SMALLEST_KERNEL = 8, 3
 """Sides below which there is nothing to see."""
 Stacked = Mapping[str, Tensor]
 """Tensors of several networks by name, each [networks, *shape]."""
 
 
-def pictures(members: Stacked, generated: Stacked, input_shape: tuple[int, ...]) -> dict[str, Any]:
-    """Everything that the report draws of the weights themselves; `input_shape` is one example's, () if unknown."""
-    found: dict[str, Any] = {"histograms": histograms(members, generated)}
-    if (seen := _first_layer(members, input_shape)) is not None:
-        name, side, most = seen
-        found["filters"] = {
-            "side": side,
-            "tensor": name,
-            "members": filters(members[name], most),
-            "generated": filters(generated[name], most),
-        }
-    return found
-
-
-def histograms(members: Stacked, generated: Stacked) -> dict[str, dict[str, list[float]]]:
+def histograms(members: Stacked, generated: Stacked) -> Histograms:
     """Densities of each tensor's values over bins that span the members' values."""
-    found: dict[str, dict[str, list[float]]] = {"edges": {}, "members": {}, "generated": {}}
+    views = Histograms(edges={}, members={}, generated={})
     for name, values in members.items():
         low, high = float(values.min()), float(values.max())
         edges = torch.linspace(low, high if high > low else low + 1, BINS + 1)
-        found["edges"][name] = edges.tolist()
-        for side, stacked in (("members", values), ("generated", generated[name])):
+        views.edges[name] = edges.tolist()
+        for densities, stacked in ((views.members, values), (views.generated, generated[name])):
             counts = torch.histogram(stacked.flatten().float(), edges).hist
-            found[side][name] = (counts / stacked.numel() / (edges[1] - edges[0])).tolist()
-    return found
+            densities[name] = (counts / stacked.numel() / (edges[1] - edges[0])).tolist()
+    return views
 
 
-def filters(stacked: Tensor, most: int) -> list[list[float]]:
-    """Incoming weights of the first network's first few units, [units, channels x side x side]."""
-    return stacked[0, :most].flatten(1).tolist()
+def filters(members: Stacked, generated: Stacked, input_shape: tuple[int, ...]) -> Filters | None:
+    """Incoming weights of the first network's first few units, where these look at an image; None where none do.
+
+    `input_shape` is one example's, () if unknown.
+    """
+    layer = _first_layer(members, input_shape)
+    if layer is None:
+        return None
+    name, side, most = layer
+    units, others = (stacked[name][0, :most].flatten(1).tolist() for stacked in (members, generated))
+    return Filters(side=side, tensor=name, members=units, generated=others)
 
 
 def _first_layer(members: Stacked, input_shape: tuple[int, ...]) -> tuple[str, int, int] | None:
-    """The tensor whose units look at the image, the side of what each sees, and how many to show; None if there is none.
+    """The tensor whose units look at the image, the side of what each sees, and how many to show; None if none does.
 
     The first convolution with square kernels, else the first dense layer if it takes every pixel.
     """

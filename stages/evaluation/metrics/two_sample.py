@@ -1,4 +1,4 @@
-"""Whether two sets of networks can be told apart: by a classifier, and by a kernel."""
+"""Two-sample tests against held-out members: by a classifier, and by a kernel."""
 
 from math import sqrt
 
@@ -11,6 +11,11 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from torch import Tensor
 
+from stages.columns import RATIO, Column
+from stages.evaluation.figures import Part
+from stages.evaluation.metric import metric
+from stages.evaluation.network_set import NetworkSet
+
 First = Float[Tensor, "n features"]
 Second = Float[Tensor, "m features"]
 FOLDS, REPEATS = 5, 5
@@ -19,7 +24,9 @@ WIDTH = 2.2414
 RIDGE = 1.0
 """Penalty on the classifier's weights, in units of the mean squared length of a network's features."""
 DIRECTIONS = 10
-"""Leading principal components that outputs are reduced to, before they are told apart."""
+"""Leading principal components that outputs are reduced to before they are tested."""
+WEIGHT_DIRECTIONS = 50
+"""The same for weights, at most; and no more than half as many as there are networks."""
 COLUMNS = 2**18
 """Features whose products are taken at once."""
 PERMUTATIONS = 500
@@ -27,8 +34,56 @@ LARGEST = 500
 """Networks, at most, of each set."""
 
 
-def separability(first: First, second: Second, seed: int = 0) -> dict[str, float] | None:
-    """Classifier two-sample test: cross-validated AUC of telling `first` from `second`, with an interval.
+class Separability(Part):
+    """Cross-validated AUC of a classifier that separates two samples, with an interval; 0.5 is chance."""
+
+    auc: float
+    low: float
+    high: float
+
+
+class Discrepancy(Part):
+    """Maximum mean discrepancy between two samples."""
+
+    value: float
+    """Squared, unbiased."""
+    p: float
+    """Share of relabellings of the two samples that reach it."""
+
+
+class TwoSample(Part):
+    """Tests of one set of networks against the held-out members."""
+
+    weights: Separability
+    mmd: Discrepancy
+    outputs: Separability | None = None
+
+
+@metric(
+    column=Column(160, RATIO, "distribution", brief=True),
+    scalar=lambda tests: (tests.outputs or tests.weights).auc,
+)
+def two_sample(networks: NetworkSet) -> TwoSample | None:
+    """AUC: of a classifier that separates the set from held-out members by outputs, else by weights; 0.5 is chance.
+
+    Along directions that favour neither set: the members' own components are fitted to them, and would separate them.
+    """
+    heldout = networks.reference.heldout
+    if heldout is None or networks.role not in ("members", "generated"):
+        return None
+    rows, results = heldout
+    units = networks.reference.distance.units
+    first, second = networks.rows[:LARGEST] / units, rows[:LARGEST] / units
+    directions = max(1, min(WEIGHT_DIRECTIONS, min(len(first), len(second)) // 2))
+    weights = leading(first, second, directions)
+    by_weights, outputs = separability(*weights), None
+    if networks.results and results:
+        outputs = separability(*leading(networks.results.sketch, results.sketch))
+    return TwoSample(weights=by_weights, mmd=mmd(*weights), outputs=outputs) if by_weights else None
+
+
+def separability(first: First, second: Second, seed: int = 0) -> Separability | None:
+    """Classifier two-sample test: cross-validated AUC of separating `first` from `second`, with an interval.
 
     Ridge regression of the labels on standardized features and their squares (a changed spread is a difference, too);
     the mean AUC over 5 stratified folds, 5 times; Hanley and McNeil's interval, at 97.5 %: two such tests together are
@@ -46,7 +101,7 @@ def separability(first: First, second: Second, seed: int = 0) -> dict[str, float
         cross_val_score(_classifier(features.shape[1]), features, labels, scoring="roc_auc", cv=splits).mean()
     )
     margin = WIDTH * auc_error(value, len(first), len(second))
-    return {"auc": value, "low": max(0.0, value - margin), "high": min(1.0, value + margin)}
+    return Separability(auc=value, low=max(0.0, value - margin), high=min(1.0, value + margin))
 
 
 def _classifier(features: int) -> Pipeline:
@@ -75,7 +130,7 @@ def leading(first: First, second: Second, directions: int = DIRECTIONS) -> tuple
     return coordinates[: len(first)], coordinates[len(first) :]
 
 
-def mmd(first: First, second: Second, seed: int = 0, permutations: int = PERMUTATIONS) -> dict[str, float]:
+def mmd(first: First, second: Second, seed: int = 0, permutations: int = PERMUTATIONS) -> Discrepancy:
     """Unbiased squared maximum mean discrepancy, and the share of relabellings of the two sets that reach it.
 
     The kernel is Gaussian, its width the median distance among all. Source: Gretton et al., JMLR 13, 2012.
@@ -86,7 +141,7 @@ def mmd(first: First, second: Second, seed: int = 0, permutations: int = PERMUTA
     shuffled = [torch.randperm(len(kernel), generator=g) for _ in range(permutations)]
     value, *others = _discrepancies(kernel, torch.stack([torch.arange(len(kernel)), *shuffled]), n).tolist()
     reached = sum(other >= value - 1e-12 for other in others)
-    return {"value": value, "p": (1 + reached) / (1 + permutations)}
+    return Discrepancy(value=value, p=(1 + reached) / (1 + permutations))
 
 
 def gaussian_kernel(values: Float[Tensor, "n features"]) -> Float[Tensor, "n n"]:

@@ -1,0 +1,27 @@
+"""Points between pairs of aligned members."""
+
+from collections.abc import Iterator
+from functools import partial
+
+import torch
+
+from stages.evaluation.baseline import Level, Rows, baseline, choose_several, with_matched_level
+from stages.evaluation.inputs import EvaluationInputs
+
+
+@baseline(order=20, any_strength=True)
+def interpolation(inputs: EvaluationInputs) -> Iterator[Level]:
+    """At each fraction of the parameters, and at the one that moves members as far as the generated networks lie.
+
+    Half the way to another member is the farthest.
+    """
+    pair = (2 * torch.from_numpy(inputs.packed.facts("pca/variance")).sum()).sqrt()  # root mean square distance
+    matched = min(0.5, float(inputs.nearest.distance.median() / pair))
+    for fraction in with_matched_level(inputs.params.interpolation_fractions, matched):
+        yield Level(f"{fraction:g}", partial(interpolated, inputs.members, fraction))
+
+
+def interpolated(members: Rows, fraction: float, count: int, draw: torch.Generator) -> Rows:
+    """Points between random pairs of aligned members, `fraction` of the way to the second."""
+    pairs = torch.stack([choose_several(len(members), 2, draw) for _ in range(count)])
+    return torch.lerp(members[pairs[:, 0]], members[pairs[:, 1]], fraction)

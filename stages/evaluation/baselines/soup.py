@@ -1,0 +1,21 @@
+"""Means of several aligned members (model soups)."""
+
+from collections.abc import Iterator
+from functools import partial
+
+import torch
+
+from stages.evaluation.baseline import Level, Rows, baseline, choose_several
+from stages.evaluation.inputs import EvaluationInputs
+
+
+@baseline(order=30)
+def soup(inputs: EvaluationInputs) -> Iterator[Level]:
+    """Of each size of the parameters that the zoo has members for."""
+    for size in (size for size in inputs.params.soup_sizes if size <= len(inputs.members)):
+        yield Level(f"{size}", partial(soups, inputs.members, size))
+
+
+def soups(members: Rows, size: int, count: int, draw: torch.Generator) -> Rows:
+    """Means of `size` different aligned members."""
+    return torch.stack([members[choose_several(len(members), size, draw)].mean(0) for _ in range(count)])

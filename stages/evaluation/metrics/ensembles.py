@@ -1,0 +1,31 @@
+"""Ensembles: scores of averaged predictions."""
+
+from pydantic import Field
+
+from stages.columns import SCORE, Column
+from stages.evaluation.figures import Part
+from stages.evaluation.metric import metric
+from stages.evaluation.network_set import NetworkSet
+
+
+class EnsembleCurve(Part):
+    """Figures of ensembles by their size; means over groups of that many networks."""
+
+    sizes: list[int]
+    score: list[float]
+    loss: list[float]
+    ece: list[float] | None = Field(default=None)
+    """Expected calibration error, of classifiers."""
+
+
+@metric(of_outputs=True, column=Column(95, SCORE, brief=True))
+def ensemble_score(networks: NetworkSet) -> float:
+    """Ensemble: score of the averaged predictions of all networks of the set."""
+    return networks.outcome.ensemble_score
+
+
+@metric(of_outputs=True)
+def ensemble_curve(networks: NetworkSet) -> EnsembleCurve | None:
+    """Ensembles: score, loss and calibration error of averaged predictions by the number of networks averaged."""
+    curve = networks.outcome.ensemble_curve
+    return EnsembleCurve.model_validate(curve) if curve.get("sizes") else None

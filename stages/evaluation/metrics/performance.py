@@ -1,0 +1,61 @@
+"""Performance on the test data."""
+
+import math
+
+from torch import Tensor
+
+from stages.columns import FINE_RATIO, PERCENT, SCORE, Column
+from stages.evaluation.metric import metric, per_network, reduced
+from stages.evaluation.network_set import NetworkSet
+
+
+@per_network(of_outputs=True, column=Column(10, SCORE, show="spread", brief=True), points="score")
+def score(networks: NetworkSet) -> Tensor:
+    """Score: of the networks on the test examples, mean ± standard deviation."""
+    return networks.outcome.scores
+
+
+@reduced(float, lambda scores: float(scores.min()), of_outputs=True, column=Column(20, SCORE))
+def lowest_score(networks: NetworkSet) -> Tensor:
+    """Lowest: score of the set's worst network."""
+    return networks.outcome.scores
+
+
+@per_network(of_outputs=True, points="loss")
+def loss(networks: NetworkSet) -> Tensor:
+    """Loss: test cross-entropy in nats, or mean squared error in a regression."""
+    return networks.outcome.losses
+
+
+@per_network(of_outputs=True, column=Column(40, PERCENT), points="ece")
+def ece(networks: NetworkSet) -> Tensor | None:
+    """ECE: expected calibration error of a classifier, the gap between confidence and accuracy, mean."""
+    return networks.outcome.further.get("ece")
+
+
+@per_network(of_outputs=True, column=Column(30, FINE_RATIO), points="r2")
+def r2(networks: NetworkSet) -> Tensor | None:
+    """R²: share of variance explained in a regression, mean."""
+    return networks.outcome.further.get("r2")
+
+
+@per_network(of_outputs=True, column=Column(35, FINE_RATIO), points="mae")
+def mae(networks: NetworkSet) -> Tensor | None:
+    """Absolute error: mean absolute error in a regression, mean."""
+    return networks.outcome.further.get("mae")
+
+
+@metric(of_outputs=True)
+def per_class(networks: NetworkSet) -> list[float | None] | None:
+    """Accuracy by class: mean accuracy on the test examples of each class; null for a class without any."""
+    accuracy = networks.outcome.per_class
+    if accuracy is None:
+        return None
+    return [None if math.isnan(share) else share for share in accuracy.mean(0).tolist()]
+
+
+@per_network(of_outputs=True, column=Column(50, SCORE, show="spread", brief=True))
+def with_reference_statistics(networks: NetworkSet) -> Tensor | None:
+    """Copied statistics: score with BatchNorm's statistics copied from the reference member (Table 7 of the paper)."""
+    copied = networks.copied_statistics
+    return copied.scores if copied else None

@@ -1,0 +1,121 @@
+"""Results of a set of networks on the test data, computed block by block so that no set's outputs are held at once."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import torch
+from jaxtyping import Bool, Float, Int, Shaped
+from torch import Tensor
+
+from stages.evaluation.ensemble import Ensembles
+from stages.scores import spearman
+
+Logits = Float[Tensor, "networks examples classes"]
+Mistakes = Bool[Tensor, "networks examples"]
+Quantities = dict[str, Tensor]
+BINS = 15
+"""Bins of equal width for the calibration error, as is usual."""
+SKETCH_EXAMPLES, LARGEST = 200, 1e4
+"""Test examples whose outputs are kept of every network, for two-sample tests; larger outputs count as this."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """Per network its score, its loss, its error on every example, and its outputs on the first few examples.
+
+    `errors` are 0 and 1 for classes, absolute errors in a regression. `ensemble_score` is of all networks averaged,
+    `ensemble_curve` of groups by their size. `further` are more quantities per network; `per_class` accuracies, None in
+    a regression.
+    """
+
+    scores: Float[Tensor, " networks"]
+    losses: Float[Tensor, " networks"]
+    errors: Shaped[Tensor, "networks examples"]
+    sketch: Float[Tensor, "networks outputs"]
+    ensemble_score: float
+    further: Quantities = field(default_factory=dict)
+    per_class: Float[Tensor, "networks classes"] | None = None
+    ensemble_curve: dict[str, list[float]] = field(default_factory=dict)
+
+
+def results_of(blocks: Iterable[Tensor], targets: Tensor, ensemble_sizes: Sequence[int] = ()) -> Results:
+    """The results of networks whose outputs [networks, examples, ...] come in blocks; overflow counts as large."""
+    regression = targets.is_floating_point()
+    judge = regression_quantities if regression else class_quantities
+    ensembles = Ensembles(ensemble_sizes, partial(ensemble_quantities, targets=targets))
+    parts, total = [], torch.zeros(())
+    for block in map(torch.nan_to_num, blocks):
+        predictions = block if regression else block.log_softmax(-1)
+        sketch = block[:, :SKETCH_EXAMPLES].flatten(1).clamp(-LARGEST, LARGEST)
+        parts.append(judge(predictions, targets) | {"sketch": sketch})
+        votes = predictions if regression else predictions.exp()
+        ensembles.add(votes)
+        total = total + votes.sum(0)
+    quantities = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    basic = {name: quantities.pop(name) for name in ("scores", "losses", "errors", "sketch")}
+    ensemble = ensemble_quantities(total[None] / len(basic["scores"]), targets)
+    return Results(
+        **basic,
+        ensemble_score=float(ensemble["score"]),
+        per_class=quantities.pop("per_class", None),
+        further=quantities,
+        ensemble_curve=ensembles.curve(),
+    )
+
+
+def class_quantities(log_probabilities: Logits, targets: Int[Tensor, " examples"]) -> Quantities:
+    """Of classifiers: accuracy, cross-entropy in nats, mistakes, calibration error, accuracy by class."""
+    wrong = log_probabilities.argmax(-1) != targets
+    chosen = targets.expand(len(log_probabilities), -1).unsqueeze(-1)
+    return {
+        "scores": 1 - wrong.double().mean(1),
+        "losses": -log_probabilities.gather(-1, chosen).squeeze(-1).double().mean(1),
+        "errors": wrong,
+        "ece": calibration_error(log_probabilities.amax(-1).exp(), wrong),
+        "per_class": class_accuracy(wrong, targets, log_probabilities.shape[-1]),
+    }
+
+
+def regression_quantities(
+    predictions: Float[Tensor, "networks examples"], targets: Float[Tensor, " examples"]
+) -> Quantities:
+    """Of regressors: Spearman's correlation, mean squared error, absolute errors, R² and mean absolute error."""
+    errors = (predictions - targets).abs()
+    squares = errors.double().square().mean(1)
+    return {
+        "scores": spearman(predictions, targets),
+        "losses": squares,
+        "errors": errors,
+        "r2": 1 - squares / targets.double().var(correction=0),
+        "mae": errors.double().mean(1),
+    }
+
+
+def ensemble_quantities(votes: Tensor, targets: Tensor) -> Quantities:
+    """Of ensembles, from their mean predictions [ensembles, examples, ...]."""
+    if targets.is_floating_point():
+        quantities = regression_quantities(votes, targets)
+        return {"score": quantities["scores"], "loss": quantities["losses"]}
+    quantities = class_quantities(votes.clamp_min(1e-30).log(), targets)
+    return {"score": quantities["scores"], "loss": quantities["losses"], "ece": quantities["ece"]}
+
+
+def class_accuracy(mistakes: Mistakes, targets: Int[Tensor, " examples"], classes: int) -> Float[Tensor, "_ classes"]:
+    """Accuracy of every network on the examples of each class; nan for a class that no example has."""
+    of_class = torch.nn.functional.one_hot(targets, classes).double()
+    return (~mistakes).double() @ of_class / of_class.sum(0)
+
+
+def calibration_error(
+    confidence: Float[Tensor, "networks examples"], mistakes: Mistakes, bins: int = BINS
+) -> Float[Tensor, " networks"]:
+    """Expected calibration error: the mean gap between confidence and accuracy, over bins of confidence.
+
+    Confidence is a network's largest probability; bins are of equal width, weighted by the examples in them. Source:
+    Guo et al., arXiv 1706.04599, equation 3.
+    """
+    bin_of = (confidence * bins).ceil().long().clamp(1, bins) - 1
+    gaps = torch.zeros(len(mistakes), bins, dtype=torch.float64)
+    gaps.scatter_add_(1, bin_of, confidence.double() - (~mistakes).double())
+    return gaps.abs().sum(1) / mistakes.shape[1]

@@ -1,0 +1,45 @@
+"""Figures that other stages recorded in their artifacts."""
+
+import csv
+from pathlib import Path
+from typing import Any, cast
+
+from stages.artifacts.fitted import CURVES, WATCHED
+from stages.canonical.alignment import ALIGNMENT
+from stages.errors import NotComplete
+from stages.evaluation.figures import Alignment, Curves, Samples
+from stages.store.arrays import open_group, read
+from stages.store.artifact import read_manifest
+
+
+def curves(fitted: Path) -> tuple[Curves, Samples | None]:
+    """Fit's tables: losses and dispersion, and scores of samples on the way, if any were drawn."""
+    watched = fitted / WATCHED
+    samples = Samples.model_validate(_columns(watched)) if watched.exists() else None
+    return Curves.model_validate(_columns(fitted / CURVES)), samples
+
+
+def _columns(path: Path) -> dict[str, list[float]]:
+    with path.open(newline="") as file:
+        header, *lines = csv.reader(file)
+    return {name: [float(line[i]) for line in lines] for i, name in enumerate(header)}
+
+
+def alignment(canonical: Path) -> Alignment:
+    """Each member's distance to the reference before and after it was aligned, and what was left unpermuted."""
+    group = open_group(canonical / ALIGNMENT)
+    before, after, gaps = (read(group, name) for name in ("distance_before", "distance_after", "output_gap"))
+    return Alignment(
+        distance_before=before.tolist(),
+        distance_after=after.tolist(),
+        largest_output_gap=float(gaps.max()),
+        unpermuted=cast("list[str]", dict(group.attrs).get("unpermuted", [])),
+    )
+
+
+def recorded_summary(artifact: Path) -> dict[str, Any]:
+    """What a stage said of its artifact; empty for a stage called by hand, outside any store."""
+    try:
+        return read_manifest(artifact).summary
+    except NotComplete:
+        return {}
