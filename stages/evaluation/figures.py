@@ -1,7 +1,7 @@
 """The figures of an evaluation, as figures.json holds them: written by evaluate, read by everything that shows them."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
@@ -289,15 +289,3 @@ def read_figures(folder: Path) -> Figures:
 def json_of(part: BaseModel) -> dict[str, JsonValue]:
     """A part as JSON has it."""
     return part.model_dump(mode="json", by_alias=True)
-
-
-def figures_schema(metrics: dict[str, tuple[Any, str]]) -> dict[str, Any]:
-    """The JSON schema of figures.json; `metrics` are name -> (type, description), which every set may have."""
-    from pydantic import create_model
-
-    fields: dict[str, Any] = {
-        name: (kind | None, Field(None, description=about)) for name, (kind, about) in metrics.items()
-    }
-    entry: Any = create_model("SetFigures", __base__=SetFigures, **fields)
-    by_name: Any = dict[str, entry]
-    return create_model("Figures", __base__=Figures, sets=(by_name, ...)).model_json_schema(by_alias=True)

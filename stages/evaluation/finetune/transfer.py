@@ -1,16 +1,21 @@
-"""Transfer: the same networks on another data set, as they are and after training on it."""
+"""Transfer: the same networks on another data set, as they are and after training on it.
 
+Their head, the layer that gives one number per class, is replaced where the other data have another number of classes.
+"""
+
+import copy
 from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from stages.datasets import Test, Train
 from stages.errors import UsageError
 from stages.evaluation.figures import Transfer as TransferFigures
 from stages.evaluation.finetune.fine_tune_run import Cache, FineTuneRun, Rows, Scores, Starts, score_curve
-from stages.evaluation.finetune.heads import head_of, reheaded, with_fresh_heads
+from stages.members.draws import Seeds
 from stages.members.loop import steps_per_epoch
 from stages.nets.normalisation import normalisers
 from stages.params.evaluate import Transfer
@@ -97,3 +102,49 @@ def _classes(targets: Tensor) -> int:
 def _outputs(module: nn.Module, home: FineTuneRun) -> int:
     """How many classes the networks distinguish."""
     return int(module.eval()(home.train.inputs[:2].to(home.ctx.device)).shape[-1])
+
+
+def head_of(module: nn.Module, classes: int) -> str:
+    """The name of the last Linear that gives so many numbers.
+
+    Raises UsageError if no Linear does.
+    """
+    linear = ((name, layer) for name, layer in module.named_modules() if isinstance(layer, nn.Linear))
+    heads = [name for name, layer in linear if layer.out_features == classes]
+    if not heads:
+        raise UsageError(
+            f"evaluate.transfer: the network has no Linear with {classes} outputs that could be replaced for another "
+            "number of classes; leave out data sets with other classes"
+        )
+    return heads[-1]
+
+
+def reheaded(module: nn.Module, head: str, classes: int) -> nn.Module:
+    """A copy of the module whose head gives so many numbers."""
+    old = module.get_submodule(head)
+    assert isinstance(old, nn.Linear)
+    new = nn.Linear(old.in_features, classes, old.bias is not None, old.weight.device, old.weight.dtype)
+    if not head:
+        return new
+    module, (parent, _, name) = copy.deepcopy(module), head.rpartition(".")
+    setattr(module.get_submodule(parent), name, new)
+    return module
+
+
+def with_fresh_heads(
+    rows: Float[Tensor, "networks parameters"], old: Layout, new: Layout, head: str, seeds: Seeds
+) -> Float[Tensor, "networks others"]:
+    """The same networks with heads as Linear begins, each drawn anew, network i's from the seed (head, i).
+
+    `old` and `new` are layouts of drawn parameters, before and after `reheaded`.
+    """
+    kept, slots = old.unflatten(rows), {slot.name: slot for slot in new.slots}
+    names = [name for name in slots if name.rpartition(".")[0] == head]
+    bound = slots[names[0]].shape[-1] ** -0.5  # of weight, which comes before bias
+    draws = [seeds.draw("head", i) for i in range(len(rows))]
+    fresh = {name: torch.stack([_uniform(slots[name].shape, bound, draw) for draw in draws]) for name in names}
+    return new.flatten({name: fresh[name] if name in fresh else kept[name] for name in slots})
+
+
+def _uniform(shape: tuple[int, ...], bound: float, draw: torch.Generator) -> Tensor:
+    return nn.init.uniform_(torch.empty(shape), -bound, bound, generator=draw)

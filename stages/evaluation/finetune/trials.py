@@ -11,8 +11,7 @@ from stages.evaluation.baselines.fresh import fresh_networks
 from stages.evaluation.baselines.soup import soups
 from stages.evaluation.figures import FineTuning
 from stages.evaluation.figures import Transfer as TransferFigures
-from stages.evaluation.finetune.fine_tune_run import Cache, FineTuneRun, Starts, cached
-from stages.evaluation.finetune.fine_tuning import fine_tuning
+from stages.evaluation.finetune.fine_tune_run import Cache, FineTuneRun, Scores, Starts, cached, score_curve
 from stages.evaluation.finetune.transfer import transfer
 from stages.evaluation.inputs import EvaluationInputs
 from stages.members.draws import Seeds
@@ -103,6 +102,16 @@ class Trials:
         folder = self.ctx.out / "sets"
         folder.mkdir(exist_ok=True)
         return partial(cached, folder, run)
+
+
+def fine_tuning(params: FineTune, starts: Starts, run: FineTuneRun, cache: Cache) -> FineTuning:
+    """Test scores of every set at every step; sets that were scored before a kill are not trained again."""
+
+    def scores(name: str) -> Scores:
+        return run.scores(starts[name](params.networks), params.steps)
+
+    sets = {name: score_curve(cache(name, partial(scores, name))) for name in starts}
+    return FineTuning(steps=list(params.steps), networks=params.networks, sets=sets)
 
 
 def constant_rate_recipe(own: Recipe | None, zoo: Ref, section: str) -> Recipe:
