@@ -1,0 +1,152 @@
+"""A data set kind, an architecture and a zoo source, each added by its own module and one entry in the parameters."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline import keys
+from pipeline.config import PROJECT, load
+from stages.params.dataset import Images
+
+READER = """
+import numpy as np
+import torch
+from stages.datasets.examples import Examples
+
+def read(dataset, root, *, train):
+    inputs = np.linspace(0, 9, 40 if train else 20)[:, None] * np.ones(3)
+    return Examples(inputs, (inputs[:, 0] > 5).astype(np.int64))
+
+def encoder(dataset, fitted):
+    return lambda examples: torch.from_numpy(examples.inputs / fitted().inputs.max()).float()
+"""
+DATASET = """
+class Waves(Labelled):
+    reader = "waves"
+    name: Literal["waves"]
+
+"""
+BUILD = """
+from torch import nn
+
+def build(network):
+    return nn.Sequential(nn.Flatten(), nn.Linear(network.inputs, 2))
+"""
+NETWORK = """
+class Affine(Architecture):
+    kind: Literal["affine"] = "affine"
+    inputs: int
+
+"""
+SOURCE = """
+import numpy as np
+import torch
+from stages.members.shards import cut
+
+def shards(params):
+    return cut(params.count, 3)
+
+def make(params, shard, module, data, ctx):
+    numbers = np.arange(shard.start, shard.stop)
+    facts = {"split": np.where(numbers % 2, "train", "held-out"), "dataset": np.full(len(numbers), next(iter(data)))}
+    facts |= {"initialisation": np.full(len(numbers), "unknown")}
+    facts = {name: values.astype(object) for name, values in facts.items()}
+    rows = torch.from_numpy(numbers).float()[:, None].expand(-1, 8)
+    return rows, facts | {"seed": numbers, "attempt": 0 * numbers}
+
+def summarize(params, zoo):
+    return {"largest": float(zoo.rows(0, len(zoo)).max())}
+"""
+ZOO = """
+class CountedZoo(Params):
+    source: Literal["counted"]
+    dataset: Dataset
+    network: Network
+    count: int
+
+    @property
+    def datasets(self):
+        return {self.dataset.name: self.dataset}
+
+    def modules(self):
+        return (f"stages.members.sources.{self.source}", *super().modules())
+
+"""
+RUN = """
+import json, sys
+from pathlib import Path
+from pydantic import TypeAdapter
+from pipeline.keys import sources
+from stages.context import Context
+from stages.datasets import load_test
+from stages.params.zoo import Zoo
+from stages.zoo import zoo
+
+network = {"kind": "affine", "inputs": 3}
+params = TypeAdapter(Zoo).validate_python(
+    {"source": "counted", "dataset": "waves", "network": network, "count": 4}
+)
+summary = zoo(params, Context(Path(sys.argv[1]), threads=1))
+print(json.dumps([summary, len(load_test(params.dataset, Path()).targets), list(sources("zoo", params.modules()))]))
+"""
+
+
+def add(root: Path, module: str, source: str, params: str, description: str, union: str, name: str) -> None:
+    """Write a new module, its description before the line of the union that it joins, and its name into that line."""
+    (root / module).write_text(source)
+    path = root / params
+    text = path.read_text()
+    assert text.count(union) == 1, "the union is written in another way now"
+    extended = description + union.replace(", Field", f" | {name}, Field")
+    path.write_text(text.replace(union, extended))
+
+
+def test_each_is_added_by_two_files_and_found_by_name_and_by_keys(tmp_path: Path):
+    for package in ("pipeline", "stages"):
+        shutil.copytree(PROJECT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    unions = ("Dataset = Annotated[Table | Images | Texts, Field", "Zoo = Annotated[ZooParams | ImportedZoo, Field")
+    network = "Network = Annotated[MLP | CNN | ResNet | ResNet18 | ViT | Bert | Model, Field"
+    add(tmp_path, "stages/datasets/waves.py", READER, "stages/params/dataset.py", DATASET, unions[0], "Waves")
+    add(tmp_path, "stages/nets/affine.py", BUILD, "stages/params/network.py", NETWORK, network, "Affine")
+    add(tmp_path, "stages/members/sources/counted.py", SOURCE, "stages/params/zoo.py", ZOO, unions[1], "CountedZoo")
+    command = [sys.executable, "-c", RUN, str(tmp_path / "out")]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    summary, tested, keyed = json.loads(done.stdout)
+    assert (summary["networks"], summary["parameters"], summary["largest"]) == (4, 8, 3.0)
+    assert 0 <= summary["validation_accuracy"] <= 1
+    assert tested == 20
+    assert {"stages/datasets/waves.py", "stages/nets/affine.py", "stages/members/sources/counted.py"} <= set(keyed)
+    assert "stages/members/sources/train.py" not in keyed
+
+
+def test_the_key_of_a_zoo_covers_its_own_source_and_readers_alone():
+    zoo = load(PROJECT / "conf" / "smoke.yaml").zoo
+    keyed = keys.sources("zoo", zoo.modules())
+    assert {"stages/members/sources/train.py", "stages/datasets/tables.py"} <= set(keyed)
+    others = ("members/sources/checkpoints", "store/checkpoint_files", "store/matching")
+    assert not {f"stages/{name}.py" for name in (*others, "datasets/images", "datasets/texts")} & set(keyed)
+    several = zoo.model_copy(update={"other_datasets": (Images(name="mnist"),)})
+    assert "stages/datasets/images.py" in keys.sources("zoo", several.modules())
+
+
+@pytest.mark.parametrize(("reader", "changes"), [("tables", True), ("texts", False)])
+def test_an_edit_of_a_reader_changes_every_key_of_its_data_s_zoos_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reader: str, changes: bool
+):
+    """Later stages load data by the description in a store: what they are keyed by is the zoo's key."""
+    from pipeline.runner import Runner
+
+    before = [planned.key for planned in Runner(load(PROJECT / "conf" / "smoke.yaml", store=tmp_path / "s")).plan()]
+    shutil.copytree(PROJECT / "stages", tmp_path / "stages", ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(keys, "PACKAGES", tmp_path)
+    keys.sources.cache_clear()
+    with (tmp_path / "stages" / "datasets" / f"{reader}.py").open("a") as file:
+        file.write("\nTEST_SHARE = 1\n")
+    after = [planned.key for planned in Runner(load(PROJECT / "conf" / "smoke.yaml", store=tmp_path / "s")).plan()]
+    keys.sources.cache_clear()
+    assert [a != b for a, b in zip(before, after, strict=True)] == [changes] * len(before)
