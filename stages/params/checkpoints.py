@@ -27,8 +27,7 @@ class ImportedZoo(Params):
     dataset: Dataset | None = None
     """Data set that the networks are evaluated on. None: figures that need data are left out."""
     members: int | None = Field(default=None, ge=2)
-    """Number of checkpoints that the flow may be trained on, a random choice by `seed`. None: all that aren't held
-    out."""
+    """Number of checkpoints that the flow may be trained on, a random choice by `seed`. None: all others."""
     heldout: int = Field(ge=2)
     """Number of further checkpoints that the flow never sees, a random choice by `seed`."""
     ema: bool = False
@@ -58,13 +57,13 @@ class ImportedZoo(Params):
         """Also the module that reads the checkpoints."""
         return (f"stages.members.sources.{self.source}", *super().modules())
 
-    def found(self) -> list[Path]:
-        """The checkpoints in natural order. Raises UsageError saying where it looked if there are none."""
+    def paths(self) -> list[Path]:
+        """The checkpoints in natural order. Raises UsageError naming the pattern if there are none."""
         return matching(self.files)
 
     def fingerprint(self) -> dict[str, Any]:
         """The parameters, with each file's name and content hash in the place of the pattern."""
-        paths = self.found()
+        paths = self.paths()
         contents = dict(zip(names(self.files, paths), map(content_of, paths), strict=True))
         return {**super().fingerprint(), "files": contents}
 

@@ -77,12 +77,12 @@ class Texts(Splits):
 
 
 def _named(value: Any) -> Any:
-    """`mnist` stands for `{name: mnist}`."""
+    """Let `mnist` stand for `{name: mnist}`."""
     return {"name": value} if isinstance(value, str) else value
 
 
 Dataset = Annotated[Table | Images | Texts, Field(discriminator="name"), BeforeValidator(_named)]
-"""The union of all descriptions, told apart by `name`; in a configuration a bare name stands for one with defaults."""
+"""The union of all data sets, told apart by `name`; in a configuration a bare name stands for one with defaults."""
 
 
 def dataset_from(description: dict[str, Any]) -> Table | Images | Texts:

@@ -1,4 +1,4 @@
-"""Files that a configuration names by a pattern: found in an order that people expect, and told apart by content."""
+"""Files that a configuration names by a shell pattern: natural order, names and content hashes."""
 
 import glob
 import hashlib
@@ -11,19 +11,19 @@ from stages.errors import UsageError
 
 
 def matching(pattern: str) -> list[Path]:
-    """The files that a shell pattern means, `run2` before `run10`; `**` spans folders, `~` is the home folder.
+    """The files that match a shell pattern, in natural order; `**` spans folders, `~` is the home folder.
 
-    Raises UsageError saying where it looked if there are none.
+    Raises UsageError naming the pattern and its absolute form if there are none.
     """
-    where = str(Path(pattern).expanduser().absolute())
-    found = [Path(name) for name in glob.glob(where, recursive=True) if Path(name).is_file()]  # noqa: PTH207 - absolute
-    if not found:
-        hint = f"; it is a folder: write {pattern.rstrip('/')}/*.safetensors" if Path(where).is_dir() else ""
-        raise UsageError(f"{pattern}: no such files (looked for {where}){hint}")
-    return sorted(found, key=_naturally)
+    absolute = str(Path(pattern).expanduser().absolute())
+    paths = [Path(name) for name in glob.glob(absolute, recursive=True) if Path(name).is_file()]  # noqa: PTH207
+    if not paths:
+        hint = f"; it is a folder: write {pattern.rstrip('/')}/*.safetensors" if Path(absolute).is_dir() else ""
+        raise UsageError(f"{pattern}: no such files (looked for {absolute}){hint}")
+    return sorted(paths, key=_natural_order)
 
 
-def _naturally(path: Path) -> list[tuple[int, str]]:
+def _natural_order(path: Path) -> list[tuple[int, str]]:
     """Digits count as numbers: `run2` comes before `run10`."""
     parts = re.split(r"(\d+)", str(path))
     return [(int(part), "") if i % 2 else (-1, part) for i, part in enumerate(parts)]
@@ -37,13 +37,13 @@ def names(pattern: str, paths: Iterable[Path]) -> list[str]:
 
 
 def content_of(path: Path) -> str:
-    """16 hex digits of a file's SHA-256, computed anew only when its size or time of change does."""
+    """The first 16 hex digits of a file's SHA-256, computed again only if its size or modification time changes."""
     facts = path.stat()
     return _content_of(path, facts.st_size, facts.st_mtime_ns)
 
 
 @cache
 def _content_of(path: Path, size: int, changed: int) -> str:
-    del size, changed  # they are part of what is remembered
+    del size, changed  # part of the cache's key
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]

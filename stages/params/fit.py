@@ -195,8 +195,7 @@ class FitParams(Params):
     the data set."""
     condition_dropout: float = Field(default=0.1, ge=0, le=1)
     """Probability, in [0, 1], of training without the condition, for classifier-free guidance. Of several facts each is
-    otherwise dropped with probability 1/2, so that networks can be asked for by some of them; 0: none is ever
-    dropped."""
+    otherwise dropped with probability 1/2, so that networks can be asked for by some of them; 0: none ever is."""
     source: Source = Source()
     """Source noise, the distribution at t = 0."""
     path_noise_std: NonNegativeFloat = 0.0
@@ -210,8 +209,7 @@ class FitParams(Params):
     optimizer: Annotated[AdamW | Muon, Field(discriminator="kind")] = AdamW()
     """Optimizer of the velocity network."""
     ema_decay: float = Field(default=0.999, ge=0, lt=1)
-    """Decay per step of the exponential moving average of the weights, with which networks are sampled. 0: no
-    average."""
+    """Decay per step of the exponential moving average of the weights that networks are sampled with. 0: none."""
     checkpoint: Literal["last", "heldout"] = "last"
     """Weights that are kept: those of the last step, or those with the lowest loss on held-out members."""
     check_every_steps: PositiveInt = 500
@@ -226,8 +224,7 @@ class FitParams(Params):
     """Weight in the loss of the error in networks' outputs, to first order, beside the error in their weights; needs
     `space: {kind: tokens}`, data, and a small chain of Linear and Conv2d layers."""
     precision: Literal["fp32", "tf32", "bf16"] = "fp32"
-    """Precision of matrix products: `tf32` takes effect on CUDA only; `bf16` is faster on processors that support
-    it."""
+    """Precision of matrix products: `tf32` takes effect on CUDA only; `bf16` is faster where processors support it."""
     seed: NonNegativeInt = 0
     """Seed of the velocity network's initial weights, of batches, noise and times."""
 

@@ -109,27 +109,26 @@ class ZooParams(Params):
 
     @property
     def datasets(self) -> dict[str, Dataset]:
-        """All data sets by names of their own: `iris`, and `iris-2` for the second description of the same one."""
-        found: dict[str, Dataset] = {}
-        names = [one.name for one in (self.dataset, *self.other_datasets)]
-        for i, one in enumerate((self.dataset, *self.other_datasets)):
-            before = names[:i].count(one.name)
-            found[f"{one.name}-{before + 1}" if before else one.name] = one
-        return found
+        """All data sets by unique names: `iris`, and `iris-2` for the second one of the same name."""
+        datasets = (self.dataset, *self.other_datasets)
+        names = [dataset.name for dataset in datasets]
+        counts = [names[: i + 1].count(name) for i, name in enumerate(names)]
+        unique = [name if count == 1 else f"{name}-{count}" for name, count in zip(names, counts, strict=True)]
+        return dict(zip(unique, datasets, strict=True))
 
     def modules(self) -> tuple[str, ...]:
         """Also the module that trains the members."""
         return (f"stages.members.sources.{self.source}", *super().modules())
 
     def initialisation(self, member: int) -> Initialisation:
-        """How a member begins. Every data set has members of every kind."""
+        """The initialisation of member number `member`; each data set's members go through all of them in turn."""
         return self.initialisations[member // (1 + len(self.other_datasets)) % len(self.initialisations)]
 
 
 def _trained_by_default(values: Any) -> Any:
-    """A zoo that doesn't say where it comes from is trained."""
+    """Set the default `source`, `train`."""
     return {"source": "train", **values} if isinstance(values, dict) else values
 
 
 Zoo = Annotated[ZooParams | ImportedZoo, Field(discriminator="source"), BeforeValidator(_trained_by_default)]
-"""Where the zoo comes from, told apart by `source`: `train` or `checkpoints`."""
+"""The union of all origins of a zoo, told apart by `source`."""
