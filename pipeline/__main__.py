@@ -1,9 +1,10 @@
-"""`python -m pipeline` and `dwf`: the one place where every error ends as one line and an exit code."""
+"""The entry point of `dwf` and `python -m pipeline`, where every error ends as one line and an exit code."""
 
 import atexit
 import os
 import sys
 import warnings
+from collections.abc import Callable
 from typing import NoReturn
 
 
@@ -24,7 +25,7 @@ def run() -> int:
     try:
         from pipeline.cli import app
 
-        warnings.showwarning = _one_line
+        warnings.showwarning = _one_line_each()
         app()
     except SystemExit as end:  # how the command line returns
         return end.code if isinstance(end.code, int) else 0
@@ -36,10 +37,17 @@ def run() -> int:
     return 1
 
 
-def _one_line(message: Warning | str, *details: object) -> None:
-    """A warning as people read it, without the place in our sources."""
-    del details
-    sys.stderr.write(f"dwf: {message}\n")
+def _one_line_each() -> Callable[..., None]:
+    """Writes each different warning once, without the place in the sources."""
+    shown: set[str] = set()
+
+    def show(message: Warning | str, *details: object) -> None:
+        del details
+        if str(message) not in shown:
+            shown.add(str(message))
+            sys.stderr.write(f"dwf: {message}\n")
+
+    return show
 
 
 def _say(text: str, error: BaseException) -> None:

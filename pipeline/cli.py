@@ -1,8 +1,9 @@
-"""The command line: one function per command, each of which says what it does and calls who does it."""
+"""The command line, a function per command."""
 
 import json
 import os
 import shutil
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ from pipeline.config import PROJECT, Experiment, load
 from pipeline.console import StageLines, human_size, plan_table, show_results
 from pipeline.dag import STAGES
 from pipeline.runner import Runner, run_directly
-from stages.errors import DwfError, Interrupted, UsageError
+from stages.errors import DwfError, Interrupted, UsageError, did_you_mean
 from stages.store.artifact import FOLDERS, artifact_path, read_latest
 
 app = typer.Typer(
@@ -39,10 +40,6 @@ def _main(debug: Debug = False) -> None:
         os.environ["DWF_DEBUG"] = "1"
 
 
-def _load(config: Path, overrides: list[str] | None, store: Path | None, data: Path | None) -> Experiment:
-    return load(config, overrides or (), store, data)
-
-
 @app.command()
 def run(
     config: File,
@@ -52,9 +49,9 @@ def run(
     direct: Annotated[bool, typer.Option("--direct", help="Without Prefect.")] = False,
     debug: Debug = False,
 ) -> None:
-    """Run the whole dag; stages whose artifacts are there are reused."""
+    """Run the whole dag, from the zoo to the report; stages whose artifacts are there are reused."""
     _main(debug)
-    experiment = _load(config, overrides, store, data_root)
+    experiment = load(config, overrides or (), store, data_root)
     console = _console()
     planned = Runner(experiment).plan()
     with _interruptible(), StageLines(console) as lines:
@@ -63,18 +60,14 @@ def run(
                 assert step.ref
                 lines.done(step.stage, step.ref, reused=True)
         elif direct:
-            _run_here(Runner(experiment, lines.watch), lines)
+            run_directly(Runner(experiment, lines.watch), lines.done)
         else:
             from pipeline.prefect.launch import run_with_prefect
 
             console.print("Prefect starts, which takes some seconds; --direct does without it")
             run_with_prefect(config, overrides or [], store, data_root, experiment, lines)
     console.print()
-    show_results(console, planned[-2].path, planned[-1].path)
-
-
-def _run_here(runner: Runner, lines: StageLines, last: str = "report") -> None:
-    run_directly(runner, lines.done, last)
+    show_results(console, planned[-1].path)
 
 
 @app.command()
@@ -89,23 +82,24 @@ def stage(
 ) -> None:
     """Run one stage, and the missing ones before it, without a server."""
     _main(debug)
-    _known(name)
-    runner = Runner(_load(config, overrides, store, data_root))
+    if name not in STAGES:
+        raise UsageError(f"{name!r} is no stage{did_you_mean(name, STAGES)}; expected one of {', '.join(STAGES)}")
+    runner = Runner(load(config, overrides or (), store, data_root))
     before = [step for step in runner.plan()[: STAGES.index(name)] if step.ref is None]
     if only and before:
         raise DwfError(f"{name} needs {before[0].stage}, which isn't there ({before[0].why}); run it, or drop --only")
     with _interruptible(), StageLines(_console()) as lines:
         runner.watch = lines.watch
-        _run_here(runner, lines, name)
+        run_directly(runner, lines.done, name)
 
 
 @app.command()
 def sweep(
-    words: Annotated[
+    config_and_axes: Annotated[
         list[str],
         typer.Argument(
             metavar="CONFIG [KEY=V1,V2...]",
-            help="A configuration or a sweep, e.g. conf/sweeps/mnist_width.yaml, and further axes.",
+            help="A configuration or a sweep, e.g. conf/sweeps/mnist_pca.yaml, and further axes.",
         ),
     ],
     grid: Annotated[
@@ -118,26 +112,30 @@ def sweep(
     jobs: Annotated[
         int | None, typer.Option("--jobs", min=1, help="Stage results made at a time; one per thread by default.")
     ] = None,
-    direct: Annotated[bool, typer.Option("--direct", help="Nothing else: a sweep never needs Prefect.")] = False,
+    direct: Annotated[bool, typer.Option("--direct", hidden=True)] = False,
     debug: Debug = False,
 ) -> None:
-    """Run the dag for every combination of values, sharing what can be shared; ends with one table and one page."""
+    """Run the dag for every combination of values, making what they share once; ends with one table and one page."""
     _main(debug)
-    del direct
     from pipeline.sweep.command import sweep as run_sweep
 
-    axes = [word for word in words if "=" in word]
-    files = [Path(word) for word in words if "=" not in word]
+    if direct:
+        warnings.warn(
+            "sweep --direct has no effect and will be removed: no sweep uses Prefect", FutureWarning, stacklevel=2
+        )
+    axes = [text for text in config_and_axes if "=" in text]
+    files = [Path(text) for text in config_and_axes if "=" not in text]
     if len(files) != 1:
-        raise UsageError(f"expected one configuration and axes such as fit.seed=0,1, found {' '.join(words)!r}")
+        given = " ".join(config_and_axes)
+        raise UsageError(f"expected one configuration and axes such as fit.seed=0,1, found {given!r}")
     with _interruptible():
         run_sweep(files[0], [*(grid or []), *axes], overrides or [], store, data_root, jobs, _console())
 
 
 @app.command()
 def plan(config: File, overrides: Set = None, store: Store = None, data_root: Data = None) -> None:
-    """Say per stage whether it would be reused or run, and why."""
-    _console().print(plan_table(Runner(_load(config, overrides, store, data_root)).plan()))
+    """List the stages: which would be reused, which would run, and why."""
+    _console().print(plan_table(Runner(load(config, overrides or (), store, data_root)).plan()))
 
 
 @app.command()
@@ -155,7 +153,7 @@ def show(
 def verify(
     what: Annotated[str, typer.Argument(help="A stage (its latest artifact) or a path.")], store: Store = None
 ) -> None:
-    """Recompute every digest of an artifact; name what is flipped, truncated, missing or swapped."""
+    """Recompute every digest of an artifact; name the files that are changed, truncated, missing or swapped."""
     from stages.store.verify import require_sound
 
     manifest = require_sound(_artifact(what, store))
@@ -182,18 +180,19 @@ def symmetry(
         list[str],
         typer.Argument(
             metavar="NETWORK...",
-            help="Configurations, or models such as timm:vit_tiny_patch16_224, torchvision:resnet50, package.module:factory.",
+            help="Configurations, or models such as timm:vit_tiny_patch16_224, torchvision:resnet50 or "
+            "package.module:factory.",
         ),
     ],
     shape: Annotated[str, typer.Option("--input", help="Shape of a model's input, without the batch.")] = "3,224,224",
     groups: Annotated[bool, typer.Option("--groups", help="List every group.")] = False,
 ) -> None:
-    """Derive and prove the permutation symmetry of networks: what can be relabelled, and what was left alone."""
+    """Derive and check the permutation symmetry of networks: which units can be relabelled, and which can't and why."""
     from pipeline.symmetries import symmetry_table
 
     console = _console()
-    for part in symmetry_table(networks, shape, groups):
-        console.print(part)
+    for table_or_note in symmetry_table(networks, shape, groups):
+        console.print(table_or_note)
 
 
 @app.command()
@@ -229,17 +228,13 @@ def _artifact(what: str, store: Path | None) -> Path:
     if what not in FOLDERS:
         path = Path(what)
         if not path.exists():
-            raise UsageError(f"{what}: neither a path nor one of the stages {', '.join(STAGES)}")
+            names = ", ".join(FOLDERS)
+            raise UsageError(f"{what}: neither a path nor one of the stages {names}{did_you_mean(what, FOLDERS)}")
         return path.absolute()
     entries = read_latest(_root(store), what)
     if not entries:
         raise DwfError(f"{what}: no artifact below {_root(store)}; run `dwf stage {what} CONFIG` first")
     return artifact_path(_root(store), what, entries[-1][2])
-
-
-def _known(name: str) -> None:
-    if name not in STAGES:
-        raise UsageError(f"{name!r} is no stage; there are {', '.join(STAGES)}")
 
 
 def _console() -> Console:

@@ -1,6 +1,5 @@
 """The configuration of one experiment: strict YAML, overrides, and errors that name the nearest valid key."""
 
-import difflib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,7 +10,7 @@ import yaml
 from pydantic import BaseModel, Field, PositiveInt, ValidationError, model_validator
 
 from pipeline.renamed_keys import current_key, with_current_keys
-from stages.errors import UsageError
+from stages.errors import UsageError, did_you_mean
 from stages.params.base import Params
 from stages.params.canonicalize import CanonicalizeParams
 from stages.params.evaluate import EvaluateParams
@@ -25,33 +24,40 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 
 class Experiment(Params):
-    """One run of the dag. What stands above the stages changes where and how fast it runs, never the result's key."""
+    """One run of the dag. Fields above `zoo` change where and how fast it runs, never a result or its key."""
 
     name: str = Field(default="", pattern=r"^[A-Za-z0-9_.-]*$")
-    """What listings and reports call it; the file's name by default."""
+    """Name of the experiment in listings and reports; the file's name by default."""
     store_root: Path = Path("data")
-    """Folder of all artifacts."""
+    """Folder of all artifacts; relative to the project's folder."""
     data_root: Path = Path("data/0_raw")
-    """Folder of the data sets, in torchvision's layout."""
+    """Folder of the data sets, in torchvision's layout; relative to the project's folder."""
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    """Device of all computation: `auto` (CUDA if there is any), `cpu`, `cuda` or `cuda:N`."""
     threads: PositiveInt = Field(default_factory=lambda: os.cpu_count() or 1)
-    """CPU threads in all; shards of the zoo share them."""
+    """Number of CPU threads in all, shared by shards of the zoo that are trained side by side."""
     zoo: Zoo
+    """Zoo of members: trained here, or imported from checkpoints."""
     canonicalize: CanonicalizeParams = CanonicalizeParams()
+    """Alignment of the members to one reference."""
     pack: PackParams = PackParams()
+    """Storage of the aligned members as rows of one array."""
     fit: FitParams
+    """Training of the flow-matching model."""
     sample: SampleParams
+    """Generation of new networks."""
     evaluate: EvaluateParams = EvaluateParams()
+    """Comparison of generated networks with members and baselines."""
 
     @model_validator(mode="after")
     def _of_one_data_set(self) -> "Experiment":
         """Generated networks of a zoo of several data sets are of one of them."""
         names = list(self.zoo.datasets) if isinstance(self.zoo, ZooParams) else []
-        told = "dataset" in self.fit.condition and self.sample.condition.get("dataset") in names
-        if len(names) > 1 and not told:
+        conditioned = "dataset" in self.fit.condition and self.sample.condition.get("dataset") in names
+        if len(names) > 1 and not conditioned:
             raise ValueError(
-                f"zoo.other_datasets: of {' and '.join(names)}, say which generated networks are for: fit.condition: [dataset] and "
-                f"sample.condition: {{dataset: {names[0]}}}"
+                f"zoo.other_datasets: of {' and '.join(names)}, say which generated networks are for: "
+                f"fit.condition: [dataset] and sample.condition: {{dataset: {names[0]}}}"
             )
         return self
 
@@ -66,7 +72,10 @@ def load(file: Path, overrides: Iterable[str] = (), store: Path | None = None, d
     Raises UsageError with one line for each thing that is wrong: file, key, value, what is allowed, nearest name.
     """
     path, values = read(file)
-    values = with_current_keys(values)
+    try:
+        values = with_current_keys(values)
+    except UsageError as error:
+        raise UsageError(f"{file}: {error}") from None
     for text in overrides:
         _override(values, text)
     if (root := data or os.environ.get("DWF_DATA_ROOT")) is not None:
@@ -96,7 +105,7 @@ def _existing(file: Path, among: str) -> Path:
         if path.is_file():
             return path
     known = sorted(str(p.relative_to(PROJECT)) for p in (PROJECT / "conf").glob(among))
-    raise UsageError(f"{file}: no such configuration{_nearest(str(file), known)}; there are {', '.join(known)}")
+    raise UsageError(f"{file}: no such configuration; there are {', '.join(known)}{did_you_mean(str(file), known)}")
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -137,7 +146,7 @@ def _override(values: dict[str, Any], text: str) -> None:
 
 
 ABSENT = object()
-"""What a location that isn't in the file leads to."""
+"""Stands for the value of a key that isn't in the file."""
 
 
 def _explain(error: ValidationError, values: Any) -> Iterator[str]:
@@ -146,8 +155,8 @@ def _explain(error: ValidationError, values: Any) -> Iterator[str]:
         key = ".".join(_written(loc, values, missing=problem["type"] == "missing"))
         if problem["type"] == "extra_forbidden":
             allowed = sorted(_fields(Experiment, loc[:-1]))
-            near = _nearest(str(loc[-1]), allowed)
-            yield f"{key}: unknown key (value {problem['input']!r}){near}; allowed here: {', '.join(allowed)}"
+            near = did_you_mean(str(loc[-1]), allowed)
+            yield f"{key}: unknown key (value {problem['input']!r}); allowed here: {', '.join(allowed)}{near}"
         elif problem["type"].startswith("union_tag"):
             yield f"{key}.{_wrong_tag(problem.get('ctx', {}), problem['input'])}"
         elif problem["type"] == "missing":
@@ -159,7 +168,7 @@ def _explain(error: ValidationError, values: Any) -> Iterator[str]:
 
 
 def _written(loc: tuple[int | str, ...], values: Any, *, missing: bool) -> Iterator[str]:
-    """An error's location as the file has it: without the kinds of sections, which pydantic puts into the path."""
+    """The keys of an error's location as the file has them: without the kinds of sections that pydantic adds."""
     for i, part in enumerate(loc):
         last = i == len(loc) - 1
         inner = _inside(values, part)
@@ -176,18 +185,13 @@ def _inside(values: Any, part: int | str) -> Any:
 
 
 def _wrong_tag(context: dict[str, Any], section: Any) -> str:
-    """What is wrong with the value that says which of several kinds a section is."""
+    """The message about a key that chooses a section's kind: missing, or of an unknown value."""
     field = context["discriminator"].strip("'")
     if "tag" not in context:
         return f"{field}: required, but missing; found {section!r}"
     allowed = context["expected_tags"].replace("'", "").split(", ")
-    near = _nearest(context["tag"], allowed)
-    return f"{field}: unknown value {context['tag']!r}{near}; allowed here: {', '.join(allowed)}"
-
-
-def _nearest(word: str, words: list[str]) -> str:
-    close = difflib.get_close_matches(word, words, 1, 0.5)
-    return f", did you mean {close[0]!r}?" if close else ""
+    near = did_you_mean(context["tag"], allowed)
+    return f"{field}: unknown value {context['tag']!r}; allowed here: {', '.join(allowed)}{near}"
 
 
 def _fields(model: type[BaseModel], loc: tuple[int | str, ...]) -> set[str]:
@@ -213,7 +217,7 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
 
 
 def _tags(model: type[BaseModel]) -> set[Any]:
-    """What a section may say to be of this model, in its `kind`, `name` or `source`."""
+    """Values of `kind`, `name` or `source` that choose this model for a section."""
     fields = [model.model_fields[tag] for tag in ("kind", "name", "source") if tag in model.model_fields]
     return {value for field in fields for value in get_args(field.annotation)}
 

@@ -1,4 +1,7 @@
-"""The dag: six stages, the report of what they found, and who needs whom. Whoever passes `call` decides what calling a stage means."""
+"""The dag: six stages, their report, and what each needs of the others.
+
+Whoever passes `call` decides what calling a stage means: planning it, running it here, or as a Prefect task.
+"""
 
 from typing import Protocol, TypeVar
 
@@ -8,7 +11,7 @@ STAGES = ("zoo", "canonicalize", "pack", "fit", "sample", "evaluate", "report")
 
 
 class Call(Protocol[T]):
-    """How a stage is called: planned, run in this process, or run as a Prefect task."""
+    """A way to call a stage."""
 
     def __call__(self, stage: str, /, **upstream: T) -> T:
         """The stage's result, given what it needs by name."""
@@ -16,7 +19,7 @@ class Call(Protocol[T]):
 
 
 def dag(call: Call[T]) -> T:
-    """From seeds to evaluated new networks."""
+    """From seeds to new networks, evaluated, and their report."""
     zoo = call("zoo")
     canonical = call("canonicalize", zoo=zoo)
     packed = call("pack", zoo=zoo, canonical=canonical)

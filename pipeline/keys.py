@@ -15,7 +15,7 @@ from stages.params.base import Params
 from stages.store.files import FORMAT_VERSION
 
 KEY_FORMAT = 2
-"""Part of every key, and in every manifest: which rules made the key. 1 hashed the bytes of sources, 2 their meaning."""
+"""The rules by which keys are made, part of keys and manifests: 1 hashed the bytes of sources, 2 their meaning."""
 RENDERED = ("report", "reporting.sweep_page")
 """Pages, made anew in seconds: keyed by the bytes of all their sources and templates, since a caption is a result."""
 PACKAGES = Path(__file__).resolve().parent.parent
@@ -34,7 +34,7 @@ def _hash(text: bytes) -> str:
 
 @cache
 def sources(stage: str, chosen: tuple[str, ...] = ()) -> dict[str, str]:
-    """Path -> hash of the meaning of every file of `stages` that the stage's module imports, directly or through others.
+    """Path -> hash of the meaning of each file of `stages` that the stage's module imports, directly or through others.
 
     Also of the modules that parameters choose by name, and what those import from `stages` or their own package;
     nothing is imported to find out. Of an installed package only the chosen module counts. Files that mean nothing, and

@@ -14,7 +14,7 @@ skipped, and thereby all that later versions add.
 """
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 WORDING = ("stages.errors", "stages.progress")
 """Modules whose functions and classes take nothing but what people read."""
@@ -67,7 +67,7 @@ def _text(value: object, wording: set[str]) -> str:
             return ascii(value)  # what is printable depends on Python's version
 
 
-def _block(statements: list[ast.stmt], wording: set[str]) -> Iterator[str]:
+def _block(statements: Sequence[ast.stmt], wording: set[str]) -> Iterator[str]:
     """Sorted imports, then all other statements that mean something."""
     yield from sorted({text for statement in statements for text in _imports(statement)})
     for statement in statements:
@@ -95,7 +95,7 @@ def _imports(statement: ast.stmt) -> Iterator[str]:
                 yield f"import {module}:{alias.name} as {alias.asname or alias.name}"
 
 
-def _joined(parts: list[ast.expr], wording: set[str]) -> Iterator[str]:
+def _joined(parts: Sequence[ast.expr], wording: set[str]) -> Iterator[str]:
     """The parts of an f-string, strings that follow each other as one."""
     plain = ""
     for part in parts:

@@ -1,4 +1,4 @@
-"""Errors that a user can act on: one line saying what, where, found and expected, and the next step."""
+"""Errors that a user can act on: one line with what and where, found and expected values, and the next step."""
 
 import difflib
 from collections.abc import Iterable
@@ -17,36 +17,36 @@ class DwfError(Exception):
 
 
 class UsageError(DwfError):
-    """The request itself is wrong: nothing was run."""
+    """A request that is wrong in itself; nothing was run."""
 
     exit_code = 2
 
 
 class DataMissing(DwfError):
-    """A data set isn't where it was looked for and can't be downloaded."""
+    """A data set that isn't below the data root and can't be downloaded."""
 
 
 class NotComplete(DwfError):
-    """An artifact is absent, half written, or of another format version."""
+    """An artifact that is absent, half written, or of another format version."""
 
 
 class Damaged(DwfError):
-    """Stored bytes differ from what was written."""
+    """Stored bytes that differ from what was written."""
 
 
 class LayoutMismatch(DwfError):
-    """Two sets of weights don't describe the same tensors."""
+    """Tensors whose names or shapes differ from those expected."""
 
 
 class FunctionChanged(DwfError):
-    """A symmetry that should leave a network's outputs alone has changed them."""
+    """A change of outputs by a transformation that should leave a network's function as it is."""
 
 
 class Diverged(DwfError):
-    """Training left the finite numbers and its fallbacks did too."""
+    """Training or sampling that diverged (NaN or Inf), from its fallback seeds too where there are any."""
 
 
 class Interrupted(DwfError):
-    """The user asked to stop; finished units of work are kept."""
+    """A run that the user stopped; finished units of work are kept."""
 
     exit_code = 130

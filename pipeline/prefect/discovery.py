@@ -1,4 +1,4 @@
-"""Prefect servers from the outside: which one a run reports to, whether it answers, and where its records lie."""
+"""Prefect servers from the outside: the one that a run reports to, its health, and the folder of its records."""
 
 import http.client
 import json
@@ -22,15 +22,15 @@ QUIET = {
     "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
     "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",  # never a server that outlives us
 }
-"""Nothing is sent to anybody, nothing is started behind our back."""
+"""Settings with which Prefect sends nothing to its makers and starts no server of its own."""
 LOCAL = ("127.0.0.1", "localhost")
 
 
 class Listener(Protocol):
-    """Who hears of a run's progress and of every stage that ends."""
+    """A receiver of a run's progress, and of every stage that ends."""
 
     def watch(self, stage: str, share: float, note: str) -> None:
-        """A sign of progress: the share done in [0, 1] and a few words."""
+        """Progress: the fraction of the stage that is done, and a note on where it is."""
 
     def done(self, stage: str, ref: Ref, reused: bool) -> None:
         """A stage's artifact is there."""
@@ -48,11 +48,11 @@ def configured_api() -> str | None:
     home = Path(os.environ.get("PREFECT_HOME") or Path.home() / ".prefect")
     file = Path(os.environ.get("PREFECT_PROFILES_PATH") or home / "profiles.toml").expanduser()
     try:
-        found = tomllib.loads(file.read_text())
+        profiles = tomllib.loads(file.read_text())
     except (OSError, tomllib.TOMLDecodeError):
         return None
-    active = os.environ.get("PREFECT_PROFILE") or found.get("active", "")
-    return found.get("profiles", {}).get(active, {}).get("PREFECT_API_URL")
+    active = os.environ.get("PREFECT_PROFILE") or profiles.get("active", "")
+    return profiles.get("profiles", {}).get(active, {}).get("PREFECT_API_URL")
 
 
 def which_api(home: Path) -> str | None:
@@ -95,7 +95,10 @@ def _health(url: str) -> tuple[int, bytes]:
 
 
 def require_writable(home: Path) -> None:
-    """Make `home`; raises DwfError if nothing can be written there, over which Prefect's server would restart for ever."""
+    """Make `home`.
+
+    Raises DwfError if it isn't writable; Prefect's server would restart for ever over that.
+    """
     probe = home / f".writable-{os.getpid()}-{threading.get_ident()}"
     try:
         home.mkdir(parents=True, exist_ok=True)

@@ -1,10 +1,11 @@
-"""The dag as a Prefect flow: every stage a task, the units of a long stage side by side.
+"""The dag as a Prefect flow: a task per stage, and a task per unit of a long stage, side by side.
 
 No `from __future__ import annotations` here: Prefect reads the flow's annotations to check and show its parameters.
 """
 
 import asyncio
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
@@ -14,7 +15,7 @@ from typing import Any, cast
 from uuid import UUID
 
 import httpx
-from prefect import flow, get_client, task
+from prefect import flow, get_client, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.deployments.runner import EntrypointType
@@ -28,11 +29,11 @@ from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.utilities.annotations import quote  # what Prefect should hand on without looking into it
 
-from pipeline.config import PROJECT, flat_overrides, load
+from pipeline.config import PROJECT, Experiment, flat_overrides, load
 from pipeline.dag import dag
-from pipeline.prefect.artifacts import Progress, show_figures
+from pipeline.prefect.artifacts import Progress, show_summary
 from pipeline.prefect.discovery import Listener, home_of
-from pipeline.prefect.records import books, is_final, mark_dead, registered, task_runs
+from pipeline.prefect.records import is_final, mark_dead, records_lock, registered, task_runs
 from pipeline.runner import Runner
 from stages.errors import DwfError
 from stages.store.refs import Ref
@@ -46,7 +47,7 @@ SETTLE_SECONDS = 5.0
 
 @dataclass
 class Observed:
-    """A run of the flow as its own process sees it: who listens, which flow run it is, which task runs began."""
+    """A run of the flow in its own process: its listener, its flow run's id, the ids of the task runs that began."""
 
     listener: Listener
     flow_run: UUID | None = None
@@ -54,7 +55,7 @@ class Observed:
 
 
 observed: ContextVar[Observed | None] = ContextVar("observed", default=None)
-"""Flow parameters are JSON, so `dwf run` leaves its listener here; the run of a deployment finds none."""
+"""`dwf run` leaves its listener here, as flow parameters are JSON; the run of a deployment finds none."""
 
 
 @flow(name="dwf", flow_run_name="{config}", description=ABOUT)
@@ -66,8 +67,6 @@ def dwf(
 ) -> Any:
     """From seeds to evaluated new networks; the result is the report's folder, or the DwfError that ended a stage.
 
-    Prefect shows this on its page:
-
     Args:
         config: Configuration: a path, absolute or below the project.
         overrides: Values laid over the configuration, e.g. {"fit.steps": 500}.
@@ -78,11 +77,21 @@ def dwf(
     run = observed.get() or Observed(Progress())
     run.flow_run = UUID(flow_run.id)
     try:
-        experiment = load(Path(config), flat_overrides(overrides or {}), *folders)
+        experiment = _load(Path(config), flat_overrides(overrides or {}), *folders)
         with registered(home_of(experiment.store_root), run.flow_run):
             return Completed(data=str(run_dag(Runner(experiment, run.listener.watch), run).path))
     except DwfError as error:
         return _explained(error)
+
+
+def _load(config: Path, overrides: list[str], store: Path | None, data_root: Path | None) -> Experiment:
+    """The configuration; its notices, such as one on a renamed key, go to the run's log."""
+    with warnings.catch_warnings(record=True) as notices:
+        warnings.simplefilter("always")
+        experiment = load(config, overrides, store, data_root)
+    for text in dict.fromkeys(str(notice.message) for notice in notices):
+        get_run_logger().warning(text)
+    return experiment
 
 
 def run_dag(runner: Runner, run: Observed) -> Ref:
@@ -123,10 +132,10 @@ def run_unit(runner: Runner, run: Observed, stage: str, unit: Any, total: int, u
     """One unit of a stage; its state is named Cached if it was done before."""
     run.tasks.add(str(task_run.id))
     try:
-        did = runner.run_unit(stage, unit, total, upstream)
+        done = runner.run_unit(stage, unit, total, upstream)
     except DwfError as error:
         return _explained(error)
-    return Completed(name="Completed" if did else "Cached")
+    return Completed(name="Completed" if done else "Cached")
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
@@ -138,8 +147,8 @@ def run_stage(runner: Runner, run: Observed, stage: str, upstream: dict[str, Ref
     except DwfError as error:
         return _explained(error)
     run.listener.done(stage, ref, reused)
-    if stage == "evaluate":
-        show_figures(ref)
+    if stage == "report":
+        show_summary(ref.path)
     return Completed(name="Cached" if reused else "Completed", message=str(ref.path), data=ref)
 
 
@@ -149,7 +158,7 @@ def _explained(error: DwfError) -> State[Any]:
 
 
 def _may_pass(task: Any, task_run: Any, state: State[Any]) -> bool:
-    """Whether trying again may help."""
+    """Whether a second try may succeed."""
     from torch import OutOfMemoryError
 
     del task, task_run
@@ -159,7 +168,7 @@ def _may_pass(task: Any, task_run: Any, state: State[Any]) -> bool:
 OPTIONS: dict[str, dict[str, Any]] = {
     "fit": {"retries": 2, "retry_delay_seconds": 5, "retry_condition_fn": _may_pass},
 }
-"""What is particular to a stage's task."""
+"""Stage name -> options of its task."""
 
 
 def run_here(url: str, parameters: dict[str, Any], listener: Listener) -> None:
@@ -191,17 +200,17 @@ def _settle(run: Observed) -> None:
     deadline = time.monotonic() + SETTLE_SECONDS
     with get_client(sync_client=True) as client, suppress(httpx.HTTPError):
         while run.flow_run and time.monotonic() < deadline:
-            if sum(is_final(begun.state) for begun in task_runs(client, run.flow_run)) >= len(run.tasks):
+            if sum(is_final(task.state) for task in task_runs(client, run.flow_run)) >= len(run.tasks):
                 return
             time.sleep(0.1)
 
 
-def serve(home: Path, limit: int, ready: Callable[[], None]) -> None:
-    """Register the deployment `full` and carry out its runs, `limit` at a time, until interrupted."""
+def serve(home: Path, ready: Callable[[], None]) -> None:
+    """Register the deployment `full` and carry out its runs, one at a time, until interrupted."""
     store = home.parent
     defaults = {} if store == PROJECT / "data" else {"store": str(store)}
     deployment = dwf.to_deployment("full", parameters=defaults, entrypoint_type=EntrypointType.MODULE_PATH)
-    runner = DeploymentRunner(name="full", limit=limit, query_seconds=POLL_SECONDS, pause_on_shutdown=False)
+    runner = DeploymentRunner(name="full", limit=1, query_seconds=POLL_SECONDS, pause_on_shutdown=False)
     # dwf.serve would pickle the flow by value into each run's process; this way the process imports it
     runner.add_deployment(cast("Any", deployment))
     ready()
@@ -209,5 +218,5 @@ def serve(home: Path, limit: int, ready: Callable[[], None]) -> None:
         with suppress(KeyboardInterrupt):
             asyncio.run(runner.start())
     finally:
-        with books(home), suppress(httpx.HTTPError):
+        with records_lock(home), suppress(httpx.HTTPError):
             mark_dead(home)

@@ -1,4 +1,4 @@
-"""`dwf run` and `dwf up`: the flow at a server that is found, or at one of our own.
+"""The flow at a Prefect server that is found or started: `dwf run` and `dwf up`.
 
 Importing this module must stay cheap: Prefect takes seconds to import, so a server boots while that happens.
 """
@@ -66,10 +66,10 @@ def _run(
         run_here(url, parameters, listener)
 
 
-def up(home: Path, port: int, ready: Callable[[str], None] = lambda text: None, limit: int = 1) -> None:
-    """Serve the deployment `dwf/full` until Ctrl-C, at a server that is found or started; `ready` is told when and where.
+def up(home: Path, port: int, ready: Callable[[str], None] = lambda text: None) -> None:
+    """Serve the deployment `dwf/full` until Ctrl-C, at a server that is found or started; calls `ready` once it is.
 
-    At most `limit` runs go on at once, the rest wait. Raises DwfError as `start_server` does.
+    Runs go on one at a time, the rest wait. Raises DwfError as `start_server` does.
     """
     require_writable(home)
     record = home / "server.json"
@@ -78,7 +78,7 @@ def up(home: Path, port: int, ready: Callable[[str], None] = lambda text: None, 
 
         record.write_text(json.dumps({"url": url, "pid": os.getpid()}))
         try:
-            serve(home, limit, lambda: ready(READY.format(page=url.removesuffix("/api"), url=url)))
+            serve(home, lambda: ready(READY.format(page=url.removesuffix("/api"), url=url)))
         finally:
             record.unlink(missing_ok=True)
 

@@ -1,4 +1,4 @@
-"""Which flow runs are alive: each holds an operating system's lock, so that a killed one is found out and closed."""
+"""Records of flow runs: each holds a lock of the operating system, by which one that was killed is found and closed."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,25 +19,25 @@ from pipeline.prefect.discovery import require_writable
 
 @contextmanager
 def registered(home: Path, run: UUID) -> Iterator[None]:
-    """Hold the run's lock for the length of the block, after closing the books on runs whose process died.
+    """Hold the run's lock for the length of the block, after marking runs whose process died.
 
     Raises DwfError if `home` isn't writable.
     """
     require_writable(home)
     mine = FileLock(home / "runs" / f"{run}.lock")
-    with books(home):  # else a run that starts just now could take this one for dead
+    with records_lock(home):  # else a run that starts just now could take this one for dead
         mine.acquire()
         mark_dead(home)
     try:
         yield
     finally:
-        with books(home):
+        with records_lock(home):
             Path(mine.lock_file).unlink(missing_ok=True)
             mine.release()
 
 
 @contextmanager
-def books(home: Path) -> Iterator[None]:
+def records_lock(home: Path) -> Iterator[None]:
     """Hold the one lock under which records of runs are made and removed."""
     (home / "runs").mkdir(exist_ok=True)
     with FileLock(home / "runs" / "all"):
@@ -45,7 +45,7 @@ def books(home: Path) -> Iterator[None]:
 
 
 def mark_dead(home: Path) -> None:
-    """Whoever held a lock that is free now has died: tell the server."""
+    """Mark runs whose lock is free as crashed, at the server that a run reports to: their process has died."""
     for file in (home / "runs").glob("*.lock"):
         with suppress(Timeout), FileLock(file).acquire(timeout=0):
             _mark_crashed(UUID(file.stem))
@@ -53,18 +53,18 @@ def mark_dead(home: Path) -> None:
 
 
 def _mark_crashed(run: UUID) -> None:
-    """Set a flow run that can't go on, and its task runs, to Crashed; one that this server doesn't know is left alone."""
-    crashed = Crashed(message="its process ended without a word; finished work is kept")
+    """Set a flow run and its unfinished task runs to Crashed; a run that this server doesn't know is left alone."""
+    crashed = Crashed(message="its process was killed; finished work is kept")
     with get_client(sync_client=True) as client, suppress(ObjectNotFound):
-        for begun in task_runs(client, run):
-            if not is_final(begun.state):
-                client.set_task_run_state(begun.id, crashed, force=True)
+        for task_run in task_runs(client, run):
+            if not is_final(task_run.state):
+                client.set_task_run_state(task_run.id, crashed, force=True)
         if not is_final(client.read_flow_run(run).state):
             client.set_flow_run_state(run, crashed, force=True)
 
 
 def task_runs(client: SyncPrefectClient, run: UUID) -> list[TaskRun]:
-    """What the server knows of a flow run's tasks."""
+    """A flow run's task runs as the server has recorded them."""
     return client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run])))
 
 

@@ -1,4 +1,4 @@
-"""Prefect servers of our own: each in a process that ends when ours does, however that ends."""
+"""Prefect servers that `dwf` starts: each in a process that ends with the one that started it, even a killed one."""
 
 import importlib
 import os
@@ -17,19 +17,22 @@ from pipeline.prefect.discovery import QUIET, healthy, require_writable
 from stages.errors import DwfError
 
 MARK = "pipeline.prefect.server"
-"""What the command line of a server of ours contains, after `-m`."""
+"""The module that a server's process runs, by which it is recognized."""
 
 
 @dataclass
 class Server:
-    """A Prefect server in a process of its own, which ends when this process does, however that ends."""
+    """A Prefect server in a process of its own."""
 
     url: str
     process: subprocess.Popen[bytes]
     log: Path
 
     def wait(self) -> None:
-        """Return once it is ready; raises DwfError if it ends before, or takes longer than DWF_SERVER_TIMEOUT seconds."""
+        """Return once it is ready.
+
+        Raises DwfError if it ends before that, or isn't ready within DWF_SERVER_TIMEOUT seconds (default 120).
+        """
         limit = float(os.environ.get("DWF_SERVER_TIMEOUT", "120"))
         deadline = time.monotonic() + limit
         while not healthy(self.url):
@@ -47,7 +50,7 @@ class Server:
         return lines[-1].strip() if lines else "it said nothing"
 
     def stop(self) -> None:
-        """End it, gently first; the log of one that ended by itself stays."""
+        """Terminate it, then kill it after five seconds; the log of a server that ended by itself is kept."""
         if self.process.poll() is None:
             _forget(self.log)
         self.process.terminate()
@@ -111,9 +114,9 @@ def _bound(port: int) -> socket.socket:
 
 
 def _server_environment(home: Path, port: int, ui: bool) -> dict[str, str]:
-    """One that shows pages heeds the user's Prefect settings; one for a single run must not."""
+    """The environment of a server: with the user's Prefect settings if it shows pages, without for a single run."""
     inherited = {name: value for name, value in os.environ.items() if ui or not name.startswith("PREFECT")}
-    own = {
+    fixed = {
         "PREFECT_HOME": str(home),
         "PREFECT_SERVER_API_HOST": "127.0.0.1",
         "PREFECT_SERVER_API_PORT": str(port),  # the pages ask here: uvicorn's port alone would leave them at 4200
@@ -121,11 +124,11 @@ def _server_environment(home: Path, port: int, ui: bool) -> dict[str, str]:
         "PREFECT_SERVER_UI_ENABLED": str(ui).lower(),
         "PREFECT__SERVER_FINAL": "1",
     }
-    return inherited | QUIET | own | ({} if ui else {"PREFECT__SERVER_EPHEMERAL": "1"})
+    return inherited | QUIET | fixed | ({} if ui else {"PREFECT__SERVER_EPHEMERAL": "1"})
 
 
 def end_leftover_servers(home: Path) -> None:
-    """End servers of ours that somehow outlived their owners, and forget those that ended with them (Linux)."""
+    """Terminate servers that outlived the process that started them, and forget those that didn't (Linux)."""
     if not Path("/proc/self/stat").exists():
         return
     for file in (home / "servers").glob("*.pid"):
@@ -149,7 +152,7 @@ def _forget(file: Path) -> None:
 
 
 def _serve_api(descriptor: int) -> None:
-    """The life of a server process, which ends when its standard input does: with the process that started it."""
+    """The main function of a server's process, which ends with its standard input: with the process that started it."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     uvicorn = importlib.import_module("uvicorn")
     listener = socket.socket(fileno=descriptor)

@@ -1,4 +1,4 @@
-"""`dwf sweep`: from a file and axes to a table, a page and a word on what failed."""
+"""The command `dwf sweep`: from a file and axes to a table, a page, and a list of failures."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ def sweep(
     jobs: int | None,
     console: Console,
 ) -> None:
-    """Check every point, run them all, say what came out and write it down.
+    """Check every point, run them all, print the results and write their page.
 
     Raises UsageError before anything runs, DwfError at the end if points failed; the others are done by then.
     """

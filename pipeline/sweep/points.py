@@ -1,4 +1,4 @@
-"""The points of a sweep: one checked configuration each, with the keys of all that running it would make."""
+"""The points of a sweep: a checked configuration each, with the keys of all its stages' results."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from stages.errors import UsageError
 
 @dataclass(frozen=True)
 class Step:
-    """One stage of a point: the key of its result, and the stages that it needs under the names that it knows them by."""
+    """A stage of a point: the key of its result, and the stages that it needs, by the names of its arguments."""
 
     stage: str
     key: str
@@ -26,13 +26,13 @@ class Point:
     """One configuration of a sweep."""
 
     values: Values
-    """What it lays over the base."""
+    """Overrides of the base configuration."""
     experiment: Experiment
     steps: Mapping[str, Step]
 
     @property
     def label(self) -> str:
-        """Its values in words."""
+        """Its values by their short names."""
         return ", ".join(f"{short} {self.values[key]}" for key, short in short_names(tuple(self.values)).items())
 
     def named(self, stage: str, threads: int) -> Experiment:
@@ -71,7 +71,7 @@ def points_of(
 
 
 def _steps(experiment: Experiment) -> dict[str, Step]:
-    """What running it would make, in the dag's order."""
+    """Its stages in the dag's order."""
     runner, steps = Runner(experiment), {}
 
     def call(stage: str, /, **upstream: Step) -> Step:

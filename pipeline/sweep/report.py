@@ -11,7 +11,7 @@ from typing import Any
 from rich.table import Table
 
 from pipeline.dag import STAGES
-from pipeline.keys import sources
+from pipeline.keys import KEY_FORMAT, sources
 from pipeline.runner import versions
 from pipeline.sweep.points import Point
 from pipeline.sweep.run import Results
@@ -82,7 +82,7 @@ def sweep_key(sweep: SweepResults) -> str:
     points = [[point.values, point.keys, point.failed] for point in sweep.points]
     facts = [sweep.name, sweep.about, sweep.base, sweep.settings]
     code = sources("reporting.sweep_page")
-    text = json.dumps([FORMAT_VERSION, sweep.schema_version, facts, points, code], sort_keys=True)
+    text = json.dumps([KEY_FORMAT, FORMAT_VERSION, sweep.schema_version, facts, points, code], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -92,6 +92,7 @@ def _manifest(key: str, sweep: SweepResults, created: str, used: dict[str, str])
     points = [point.model_dump(include={"values", "keys", "failed"}) for point in sweep.points]
     return {
         "format_version": FORMAT_VERSION,
+        "key_format": KEY_FORMAT,
         "stage": STAGE,
         "key": key,
         "experiment": sweep.name,

@@ -1,4 +1,4 @@
-"""Many points through the same dag: stage by stage, so that what points share is made once."""
+"""Many points through the same dag, stage by stage, so that what they share is made once."""
 
 from collections.abc import Sequence
 from concurrent.futures import Future, as_completed
@@ -17,29 +17,30 @@ from stages.store.refs import Ref
 
 @dataclass
 class Results:
-    """What a sweep made, found and failed to make, by key."""
+    """Stage results of a sweep by key: those there are, those that were made now, and those that failed."""
 
     refs: dict[str, Ref] = field(default_factory=dict)
     computed: set[str] = field(default_factory=set)
     failed: dict[str, str] = field(default_factory=dict)
-    """Why a stage of some point, and thereby all that needs it, isn't there."""
+    """Why a stage's result couldn't be made."""
 
     def failure(self, point: Point) -> str | None:
-        """Which of its stages failed and why, None for a point that is complete."""
+        """Why the first of its stages that failed did, None for a point without failures."""
         return next((self.failed[step.key] for step in point.steps.values() if step.key in self.failed), None)
 
     def count(self, points: Sequence[Point]) -> str:
-        """How much was made, and how much needn't be."""
+        """The numbers of results that were made, shared, found and not made, as a sentence."""
         keys = {step.key for point in points for step in point.steps.values()}
-        every, made = len(STAGES) * len(points), len(self.computed)
-        found, lost = len(self.refs) - made, len(keys - self.refs.keys())
-        parts = {"computed": made, "shared": every - len(keys), "there already": found, "not made": lost}
-        told = [f"{number} {what}" for what, number in parts.items() if number or what in ("computed", "shared")]
-        return f"{len(points)} points, {every} stage results: {', '.join(told)}"
+        total, computed = len(STAGES) * len(points), len(self.computed)
+        reused, missing = len(self.refs) - computed, len(keys - self.refs.keys())
+        always = f"{computed} computed, {total - len(keys)} shared"
+        if_any = {"there already": reused, "not made": missing}
+        counts = ", ".join([always, *(f"{number} {state}" for state, number in if_any.items() if number)])
+        return f"{len(points)} points, {total} stage results: {counts}"
 
 
 def run_points(points: Sequence[Point], jobs: int, watch: Watch) -> Results:
-    """Bring every point through the dag, at most `jobs` stage results at a time; a failure costs only its own points."""
+    """Run every point, at most `jobs` stage results at a time; a failure costs only the points that need the result."""
     results = Results()
     with workers(jobs, watch) as submit:
         for stage in STAGES:
@@ -63,14 +64,14 @@ def _missing(stage: str, points: Sequence[Point], results: Results) -> dict[str,
         key = point.steps[stage].key
         if results.failure(point) or key in results.refs or key in todo:
             continue
-        if ref := _found(point.experiment.store_root, stage, key):
+        if ref := _existing(point.experiment.store_root, stage, key):
             results.refs[key] = ref
         else:
             todo[key] = point
     return todo
 
 
-def _found(root: Path, stage: str, key: str) -> Ref | None:
+def _existing(root: Path, stage: str, key: str) -> Ref | None:
     try:
         return find(root, stage, key)
     except NotComplete:  # whoever makes it will say what is wrong

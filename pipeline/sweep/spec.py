@@ -1,4 +1,4 @@
-"""What a sweep varies: axes from the command line or from a file, and their product."""
+"""The specification of a sweep: axes from the command line or from a file, and their product."""
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,16 +14,16 @@ from stages.errors import UsageError
 from stages.params.base import Params
 
 Values = Mapping[str, Any]
-"""Dotted key -> value: what is laid over the base, e.g. `{"fit.steps": 500}`."""
+"""Dotted key -> value: overrides of the base configuration, e.g. `{"fit.steps": 500}`."""
 
 
 class SweepFile(Params):
     """A file below `conf/sweeps/`."""
 
     base: Path
-    """The configuration that everything is laid over."""
+    """The configuration that all values override."""
     about: str = ""
-    """What the sweep is for, in a sentence."""
+    """The sweep's purpose, in a sentence."""
     set: dict[str, Any] = Field(default_factory=dict)
     """Values that all points share."""
     grid: dict[str, list[Any]] = Field(default_factory=dict)
@@ -34,7 +34,7 @@ class SweepFile(Params):
 
 @dataclass(frozen=True)
 class Sweep:
-    """A base configuration and the points that are laid over it, all of the same keys."""
+    """A base configuration and the points that override it, all with the same keys."""
 
     name: str
     about: str
@@ -90,12 +90,12 @@ def parse_axis(text: str) -> tuple[str, list[Any]]:
     if not equals or not key.strip():
         raise UsageError(f"--grid {text!r}: expected key.path=value,value, e.g. fit.seed=0,1,2")
     try:
-        found = yaml.safe_load(f"[{values}]")  # what YAML calls a flow sequence
+        parsed = yaml.safe_load(f"[{values}]")  # what YAML calls a flow sequence
     except yaml.YAMLError as error:
         raise UsageError(f"--grid {text!r}: the values aren't readable as YAML, e.g. {key}=1,[2,3],null") from error
-    if not isinstance(found, list) or not found:
+    if not isinstance(parsed, list) or not parsed:
         raise UsageError(f"--grid {text!r}: no values; expected e.g. {key}=1,2")
-    return key.strip(), found
+    return key.strip(), parsed
 
 
 def _product(file: Path, rows: Sequence[Values], grid: Mapping[str, list[Any]]) -> Iterator[Values]:
@@ -113,7 +113,7 @@ def _product(file: Path, rows: Sequence[Values], grid: Mapping[str, list[Any]]) 
 
 
 def short_names(keys: Sequence[str]) -> dict[str, str]:
-    """Each dotted key by as few of its last parts as tell it from the others."""
+    """The shortest unambiguous ending of each dotted key."""
 
     def short(key: str) -> str:
         parts = key.split(".")

@@ -1,4 +1,4 @@
-"""Where the stages of a sweep run: in this process one after the other, or several at a time in processes of their own."""
+"""Workers of a sweep: stages run one after the other in this process, or several at a time in further processes."""
 
 import multiprocessing
 import os
@@ -16,7 +16,7 @@ from stages.errors import DwfError
 from stages.store.refs import Ref
 
 Submit = Callable[[Experiment, str, Mapping[str, Ref]], "Future[Ref]"]
-"""Starts one stage of an experiment, given what it needs."""
+"""Starts one stage of an experiment, given its upstream artifacts."""
 
 
 def make(experiment: Experiment, stage: str, upstream: Mapping[str, Ref], **parts: Any) -> Ref:
@@ -28,8 +28,9 @@ def make(experiment: Experiment, stage: str, upstream: Mapping[str, Ref], **part
 
 @contextmanager
 def workers(jobs: int, watch: Watch) -> Iterator[Submit]:
-    """Run stages, `jobs` at a time: in processes, since torch's random state and threads belong to a process; one needs none.
+    """Run stages, `jobs` at a time, in processes of their own unless there is but one.
 
+    Not in threads: torch's random state and number of threads belong to a process.
     Raises DwfError if the system kills one of them.
     """
     if jobs == 1:
@@ -47,8 +48,8 @@ def workers(jobs: int, watch: Watch) -> Iterator[Submit]:
             yield submit
         except BrokenProcessPool as error:
             raise DwfError(
-                "a process of the sweep was killed, most likely for memory; finished work is kept: run the same command "
-                "to go on, with --jobs 1 for less memory"
+                "a process of the sweep was killed, most likely for memory; finished work is kept: run the same "
+                "command to go on, with --jobs 1 for less memory"
             ) from error
         except BaseException:
             end()
@@ -62,7 +63,7 @@ def _end_children() -> None:
 
 
 def _belong() -> None:
-    """Leave Ctrl-C to the parent, and end with it however it ends."""
+    """Ignore Ctrl-C, which is the parent's to handle, and end with the parent even if it is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

@@ -19,7 +19,7 @@ from stages.store.chunks import spans
 from stages.store.files import FORMAT, FORMAT_VERSION, replacing_folder
 
 Compression = Literal["lz4"] | None
-"""`None` stores plain values with a checksum; `"lz4"` shuffles bits and compresses (13 % smaller on trained weights)."""
+"""`None` stores plain values with a checksum; `"lz4"` shuffles bits and compresses (trained weights: 13 % smaller)."""
 
 
 _FILTERING = threading.Lock()

@@ -1,4 +1,4 @@
-"""Checkpoints that other programs wrote: their tensors, out of whatever they were wrapped in, without running their code."""
+"""Checkpoints of other programs: their tensors, out of whatever wraps them, read without running code of theirs."""
 
 import pickle
 import re
@@ -72,7 +72,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _sets(found: Mapping[Any, Any], where: Where = ()) -> Iterator[tuple[Where, dict[str, Tensor]]]:
-    """The innermost mappings that hold tensors, without an optimizer's; a moving average beside weights is split off."""
+    """The innermost mappings of tensors, without an optimizer's; a moving average beside weights is split off."""
     inner = [
         part
         for name, value in found.items()
