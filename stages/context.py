@@ -1,4 +1,4 @@
-"""What a stage needs to run but must not change its result: where to write, on what to compute, whom to tell."""
+"""The context of a run: folders, device, threads and progress, none of which may change a result."""
 
 import ctypes
 from collections.abc import Iterator
@@ -13,9 +13,9 @@ from stages.progress import Progress, silent
 
 @dataclass(frozen=True)
 class Context:
-    """Where and on what a stage runs.
+    """Folders, device, threads and progress of one stage's run.
 
-    `out` survives a kill under the same name, so a stage finds the units of work that it had finished.
+    `out` keeps its path after a kill, so that a stage finds the units of work that it had finished.
     """
 
     out: Path
@@ -26,7 +26,7 @@ class Context:
 
 
 def pick_device(name: str) -> torch.device:
-    """`auto` is CUDA where there is one, else the CPU; any other name is torch's own."""
+    """The device of this name: `auto` is CUDA if there is any, else the CPU; other names are torch's."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(name)

@@ -1,4 +1,4 @@
-"""Random generators from the names of what they are for."""
+"""Random generators with seeds derived from the purpose and the indices of their draws."""
 
 import hashlib
 import json
@@ -25,9 +25,9 @@ _GLOBAL = RLock()
 
 @contextmanager
 def global_seed(*parts: int | str) -> Iterator[None]:
-    """Seed torch's global generators for a block and give them back afterwards; one block at a time in a process.
+    """Seed torch's global generators for a block and restore them afterwards; one block at a time in a process.
 
-    For code that takes no generator, such as dropout and other people's initialisers.
+    For code that takes no generator, such as dropout and the initialisers of libraries.
     """
     with _GLOBAL, torch.random.fork_rng():
         _seed(seed_of(*parts))

@@ -1,1 +1,1 @@
-"""Networks by name, each with its symmetry table beside it, and the stacked evaluation that all of them share."""
+"""Network architectures, a module each, and what all of them share: initialisation, stacked evaluation, BatchNorm."""

@@ -1,4 +1,4 @@
-"""Hugging Face's BERT, reading token numbers and giving one number per text."""
+"""Hugging Face's BERT with token ids as input and one number per text as output."""
 
 import torch
 from jaxtyping import Float, Int
@@ -8,7 +8,7 @@ from stages.params.network import Bert
 
 
 class Regressor(nn.Module):
-    """BERT, a pooled state, and a linear output."""
+    """BERT, a pooled hidden state, and a linear output."""
 
     def __init__(self, bert: nn.Module, dim: int) -> None:
         """For a BERT of this width, with a pooler of its own or without."""
@@ -17,15 +17,15 @@ class Regressor(nn.Module):
         self.head = nn.Linear(dim, 1)
 
     def forward(self, ids: Int[Tensor, "examples tokens"]) -> Float[Tensor, " examples"]:
-        """One number per text; tokens 0 are padding, which nothing attends to."""
+        """One number per text; token id 0 is padding, which nothing attends to."""
         words = ids != 0
         # [examples, 1, 1, tokens] is the mask as attention takes it: nothing looks at its values to choose a path.
-        one_part = torch.zeros_like(ids)
-        found = self.bert(input_ids=ids, attention_mask=words[:, None, None, :], token_type_ids=one_part)
-        pooled = found.pooler_output
+        segments = torch.zeros_like(ids)
+        output = self.bert(input_ids=ids, attention_mask=words[:, None, None, :], token_type_ids=segments)
+        pooled = output.pooler_output
         if pooled is None:
-            weights = words.unsqueeze(-1).to(found.last_hidden_state.dtype)
-            pooled = (found.last_hidden_state * weights).sum(1) / weights.sum(1).clamp_min(1)
+            weights = words.unsqueeze(-1).to(output.last_hidden_state.dtype)
+            pooled = (output.last_hidden_state * weights).sum(1) / weights.sum(1).clamp_min(1)
         return self.head(pooled).squeeze(-1)
 
 
@@ -42,7 +42,7 @@ def build(network: Bert) -> Regressor:
         intermediate_size=network.mlp,
         hidden_dropout_prob=network.dropout,
         attention_probs_dropout_prob=network.dropout,
-        type_vocab_size=1,  # a text has one part
+        type_vocab_size=1,  # a text is one segment
         pad_token_id=0,
     )
     return Regressor(BertModel(config, add_pooling_layer=network.pool == "first"), network.dim)

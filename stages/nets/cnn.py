@@ -12,7 +12,7 @@ def build(network: CNN) -> nn.Sequential:
     layers: list[nn.Module] = [nn.Flatten(), nn.Unflatten(1, network.shape)]
     channels, size = network.channels, network.size
     for width in network.widths:
-        # Strides instead of pooling: three to five times as fast where networks are stacked, for a quarter of the sums.
+        # Strides instead of pooling: three to five times as fast for stacked networks, at a quarter of the products.
         layers += [nn.Conv2d(channels, width, 3, stride=2, padding=1), nn.ReLU()]
         channels, size = width, ceil(size / 2)
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * size**2, network.classes))

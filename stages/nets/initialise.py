@@ -1,4 +1,4 @@
-"""Initial weights of one member, drawn from its own generator."""
+"""Weight initialisations, drawn from a generator."""
 
 from collections.abc import Callable
 
@@ -22,34 +22,30 @@ FILLS: dict[str, Fill] = {
 }
 
 
-def initialise(network: Network, how: Initialisation, generator: torch.Generator) -> dict[str, Tensor]:
+def initialise(network: Network, initialisation: Initialisation, generator: torch.Generator) -> dict[str, Tensor]:
     """A fresh state: parameters, then floating buffers, by the names of `Layout.of_module`.
 
     `torch` is the architecture's own. The others draw the weights of Linear and convolution layers and set their biases
     to zero; norms, embeddings and tokens stay the architecture's own.
     """
-    plain = isinstance(network, MLP | CNN)  # everything comes from the generator itself
-    module = build(network, 0 if plain else _seed(generator))
+    plain = isinstance(network, MLP | CNN)  # every parameter is drawn from the generator itself
+    module = build(network, 0 if plain else int(torch.randint(2**62, (), generator=generator)))
     with torch.no_grad():
         for layer in module.modules():
             if isinstance(layer, nn.Linear | _ConvNd):
-                _fill(layer, how, generator, plain)
+                _fill(layer, initialisation, generator, plain)
     tensors = dict(module.named_parameters()) | dict(module.named_buffers())
     return {slot.name: tensors[slot.name].detach() for slot in Layout.of_module(module).slots}
 
 
-def _seed(generator: torch.Generator) -> int:
-    return int(torch.randint(2**62, (), generator=generator))
-
-
-def _fill(layer: nn.Linear | _ConvNd, how: Initialisation, generator: torch.Generator, plain: bool) -> None:
-    """Draw one layer anew; `torch` leaves it as it was built, unless it's one of a plain network."""
-    bound = layer.weight[0].numel() ** -0.5  # what reset_parameters draws weights and biases from
-    if how != "torch":
-        FILLS[how](layer.weight, generator)
+def _fill(layer: nn.Linear | _ConvNd, initialisation: Initialisation, generator: torch.Generator, plain: bool) -> None:
+    """Initialise one layer in place; `torch` leaves it as it was built, unless the network is plain."""
+    bound = layer.weight[0].numel() ** -0.5  # of reset_parameters, for weights and biases
+    if initialisation != "torch":
+        FILLS[initialisation](layer.weight, generator)
     elif plain:
         init.uniform_(layer.weight, -bound, bound, generator=generator)
-    if layer.bias is not None and how != "torch":
+    if layer.bias is not None and initialisation != "torch":
         init.zeros_(layer.bias)
     elif layer.bias is not None and plain:
         init.uniform_(layer.bias, -bound, bound, generator=generator)

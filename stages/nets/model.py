@@ -1,24 +1,24 @@
-"""Any torch model by the name of what makes it: timm's, torchvision's, or a factory in anybody's package."""
+"""Torch models by the name of their factory: of timm, of torchvision, or of any other package."""
 
-import difflib
 import inspect
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
 import torch
 from torch import nn
 
-from stages.errors import UsageError
+from stages.errors import UsageError, did_you_mean
 from stages.params.network import Model
 
 REFUSALS = (TypeError, ValueError, RuntimeError, AssertionError, AttributeError, KeyError, IndexError)
 """What factories raise at arguments that they can't use."""
+Factory = Callable[..., Any]
 
 
 def build(network: Model) -> nn.Module:
-    """The module, with its own initialisation and nobody's weights.
+    """The module, with its own initialisation; no pretrained weights are ever loaded.
 
     Raises UsageError naming the model, the factory or the argument that doesn't exist, and the nearest that does.
     """
@@ -32,23 +32,20 @@ def build(network: Model) -> nn.Module:
     return module
 
 
-Factory = Callable[..., Any]
-
-
 def _factory(model: str) -> tuple[Factory, bool]:
-    """What makes the model, and whether it passes arguments on to the model's class."""
+    """The model's factory, and whether it passes arguments on to the model's class."""
     source, _, name = model.partition(":")
     if source == "timm":
         return _timm(name), True
     if source == "torchvision":
         return _torchvision(name), True
-    return _own(source, name), False
+    return _imported(source, name), False
 
 
 def _timm(name: str) -> Factory:
     import timm
 
-    _known(name, timm.list_models(), "timm")  # no tags, no hub: those would be somebody's weights
+    _check_exists(name, timm.list_models(), "timm")  # no tags and no hub, which would load weights
 
     def make(**kwargs: Any) -> nn.Module:
         return timm.create_model(name, pretrained=False, **kwargs)
@@ -59,7 +56,7 @@ def _timm(name: str) -> Factory:
 def _torchvision(name: str) -> Factory:
     import torchvision
 
-    _known(name, torchvision.models.list_models(module=torchvision.models), "torchvision")
+    _check_exists(name, torchvision.models.list_models(module=torchvision.models), "torchvision")
 
     def make(**kwargs: Any) -> nn.Module:
         return torchvision.models.get_model(name, weights=None, **kwargs)
@@ -67,48 +64,48 @@ def _torchvision(name: str) -> Factory:
     return make
 
 
-def _own(module: str, name: str) -> Factory:
-    """A factory of the user's, or of any package."""
+def _imported(module: str, name: str) -> Factory:
+    """A factory in the user's own or any other package."""
     try:
-        found: Any = import_module(module)
+        factory: Any = import_module(module)
     except ModuleNotFoundError as error:
         where = "set PYTHONPATH to the folder that holds it, or install it"
         raise UsageError(f"network {module}:{name}: no module {error.name!r} can be imported; {where}") from error
     except ImportError as error:
         raise UsageError(f"network {module}:{name}: {module} can't be imported: {error}") from error
     for part in name.split("."):
-        if not hasattr(found, part):
-            callables = [n for n, value in vars(found).items() if callable(value) and not n.startswith("_")]
-            raise UsageError(f"network {module}:{name}: {module} has no {part!r}{_nearest(part, callables)}")
-        found = getattr(found, part)
-    if not callable(found):
-        raise UsageError(f"network {module}:{name}: is a {type(found).__name__}, expected a function or a class")
-    return found
+        if not hasattr(factory, part):
+            callables = [n for n, value in vars(factory).items() if callable(value) and not n.startswith("_")]
+            raise UsageError(f"network {module}:{name}: {module} has no {part!r}{_suggested(part, callables)}")
+        factory = getattr(factory, part)
+    if not callable(factory):
+        raise UsageError(f"network {module}:{name}: is a {type(factory).__name__}, expected a function or a class")
+    return factory
 
 
-def _known(name: str, names: list[str], library: str) -> None:
+def _check_exists(name: str, names: list[str], library: str) -> None:
     if name not in names:
-        raise UsageError(f"network {library}:{name}: no such model in {library}{_nearest(name, names)}")
+        raise UsageError(f"network {library}:{name}: no such model in {library}{_suggested(name, names)}")
 
 
 def _explain(error: Exception, factory: Factory, classes: bool) -> str:
-    """One line; for an argument that doesn't exist, the nearest that does."""
+    """The error in one line; for an unknown argument, the nearest ones that exist."""
     text = " ".join(str(error).split()) or type(error).__name__
     if not (unknown := re.search(r"unexpected keyword argument '(\w+)'", text)):
         return f"{type(error).__name__}: {text}"
     name = unknown[1]
-    return f"kwargs.{name}: no such argument{_nearest(name, _arguments(factory, classes))}"
+    return f"kwargs.{name}: no such argument{_suggested(name, _arguments(factory, classes))}"
 
 
 def _arguments(factory: Factory, classes: bool) -> list[str]:
-    """What a factory can be called with; for a library's, what the class of its model can."""
+    """Names of a factory's arguments; for a library's, of the arguments of its model's class."""
     if classes:
         with torch.device("meta"):
             factory = type(factory())
     return [name for name in inspect.signature(factory).parameters if name not in ("args", "kwargs", "self")]
 
 
-def _nearest(word: str, words: Iterable[str]) -> str:
-    words = sorted(words)
-    close = difflib.get_close_matches(word, words, 3, 0.5)
-    return f"; nearest: {', '.join(close)}" if close else f"; there are {', '.join(words[:8])}" if words else ""
+def _suggested(name: str, names: list[str]) -> str:
+    """The nearest names that exist or, if none is near, the first few."""
+    some = f"; there are {', '.join(sorted(names)[:8])}" if names else ""
+    return did_you_mean(name, names, 3) or some

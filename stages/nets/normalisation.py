@@ -1,4 +1,4 @@
-"""Running statistics of BatchNorm: never generated, but measured by each network on inputs."""
+"""Running statistics of BatchNorm, re-estimated for each network on training inputs."""
 
 import copy
 from collections.abc import Sequence
@@ -38,19 +38,19 @@ def reestimate(
         layer.train()
     drawn = layout.drawn
     batches = [part for part in inputs.split(batch) if len(part) == min(batch, len(inputs))]
-    found = [_measure(measuring, drawn.unflatten(row), batches) for row in rows[:, : drawn.parameters]]
-    return {name: torch.stack([one[name] for one in found]) for name in found[0]}
+    statistics = [_measure(measuring, drawn.unflatten(row), batches) for row in rows[:, : drawn.parameters]]
+    return {name: torch.stack([network[name] for network in statistics]) for name in statistics[0]}
 
 
 @torch.no_grad()
 def _measure(module: nn.Module, parameters: dict[str, Tensor], batches: Sequence[Tensor]) -> dict[str, Tensor]:
-    """One network's statistics, by their names in its state dict."""
-    found = {}
+    """One network's running statistics, by their names in its state dict."""
+    statistics = {}
     for layer in normalisers(module).values():
         layer.reset_running_stats()
     for inputs in batches:
         functional_call(module, parameters, (inputs,))
     for name, layer in normalisers(module).items():
         for statistic in ("running_mean", "running_var"):
-            found[f"{name}.{statistic}" if name else statistic] = getattr(layer, statistic).clone()
-    return found
+            statistics[f"{name}.{statistic}" if name else statistic] = getattr(layer, statistic).clone()
+    return statistics

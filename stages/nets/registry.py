@@ -1,4 +1,4 @@
-"""From a network's description to its module, and to an input for it."""
+"""Modules, and inputs for them, from the descriptions of networks."""
 
 from importlib import import_module
 from types import ModuleType
@@ -20,12 +20,12 @@ def build(network: Network, seed: int = 0) -> nn.Module:
 
 
 def _architecture(network: Network) -> ModuleType:
-    """The module with `build(network)`, imported by name: each zoo's key covers it by `Params.modules`."""
+    """The Python module with `build(network)`, imported by name; `Params.modules` names it too, for the zoo's key."""
     return import_module(f"stages.nets.{network.kind}")
 
 
 def example_input(network: Network, batch: int = 2) -> Tensor:
-    """Random inputs [batch, ...], always the same ones; token numbers after the first example end in padding."""
+    """Random inputs [batch, ...], always the same; token ids end in padding in all but the first example."""
     draw, shape = generator("example input"), (batch, *network.shape)
     if network.tokens is None:
         return torch.randn(shape, generator=draw)

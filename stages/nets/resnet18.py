@@ -1,4 +1,4 @@
-"""torchvision's ResNet-18, its stem made for small images."""
+"""torchvision's ResNet-18 with a stem for small images."""
 
 from torch import nn
 from torch.nn import init

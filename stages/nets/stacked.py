@@ -1,4 +1,4 @@
-"""Many networks of one architecture at once: parameters stacked along a leading `networks` axis."""
+"""Batched evaluation of many networks of one architecture, stacked along a leading `networks` axis."""
 
 import copy
 from collections.abc import Iterator, Mapping
@@ -11,17 +11,17 @@ from torch.func import functional_call, vmap
 
 from stages.store.layout import Layout
 
-PLAIN = (nn.Linear, nn.Conv2d, nn.Flatten, nn.Unflatten, nn.Identity, nn.ReLU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid)
-"""Layers that vmap turns into batched products, and that draw and remember nothing."""
-LARGE = 300_000
-"""Parameters above which a network's own products fill the processor, and stacking only costs memory."""
-LARGE_CONVOLUTIONAL = 10_000
+LAYERS = (nn.Linear, nn.Conv2d, nn.Flatten, nn.Unflatten, nn.Identity, nn.ReLU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid)
+"""Layers that vmap turns into batched products, without randomness or state."""
+MAX_STACKED = 300_000
+"""Parameters from which on a single network fills the processor, and stacking only costs memory."""
+MAX_STACKED_CONVOLUTIONAL = 10_000
 """The same for chains with convolutions, whose weights are used at every position."""
 EXAMPLES = 256
-"""Examples that a network which isn't stacked takes at once in evaluation."""
+"""Batch size in the evaluation of a network that isn't stacked."""
 BLOCK = {"cpu": 2**21, "cuda": 2**27}
-"""Values of the widest layer that are made at once: on a CPU few enough to stay in its cache, and for memory that was
-given back to be used again."""
+"""Values of the widest activations computed at once: on a CPU few enough for its cache, and for freed memory to be used
+again."""
 NOTHING: Mapping[str, Tensor] = MappingProxyType({})
 
 
@@ -31,17 +31,17 @@ def stackable(module: nn.Module) -> bool:
     vmap makes grouped convolutions. On a CPU those of strides and few channels are several times as fast as one network
     after the other, and faster than products of unfolded images; large ones are up to twice as slow.
     """
-    if not (isinstance(module, nn.Sequential) and all(isinstance(layer, PLAIN) for layer in module)):
+    if not (isinstance(module, nn.Sequential) and all(isinstance(layer, LAYERS) for layer in module)):
         return False
     convolutional = any(isinstance(layer, nn.Conv2d) for layer in module)
-    return sum(p.numel() for p in module.parameters()) < (LARGE_CONVOLUTIONAL if convolutional else LARGE)
+    return sum(p.numel() for p in module.parameters()) < (MAX_STACKED_CONVOLUTIONAL if convolutional else MAX_STACKED)
 
 
 def forward(module: nn.Module, stacked: Mapping[str, Tensor], inputs: Tensor, *, shared: bool) -> Tensor:
-    """Outputs [networks, batch, ...] of every network; a single one is called as it is, whatever its layers.
+    """Outputs [networks, batch, ...] of every network; a single one is called without vmap, so it may have any layers.
 
-    `inputs` are [batch, ...] for all networks (`shared`) or [networks, batch, ...], each network's own. In training mode
-    a single network's stacked buffers are updated in place.
+    `inputs` are [batch, ...] for all networks (`shared`) or [networks, batch, ...], one batch for each. In training
+    mode a single network's stacked buffers are updated in place.
     """
     if len(next(iter(stacked.values()))) == 1:
         state = {name: tensor.squeeze(0) for name, tensor in stacked.items()}
@@ -72,14 +72,14 @@ def outputs(
     module.eval()
     stacked = layout.unflatten(rows) | dict(buffers)
     if not stackable(module):
-        return torch.cat([_alone(module, part, inputs) for part in _parts(stacked, 1)])
+        return torch.cat([_single(module, state, inputs) for state in _chunks(stacked, 1)])
     block = block or BLOCK.get(rows.device.type, BLOCK["cuda"])
-    several = max(1, block // max(1, len(inputs) * _widest(module, inputs)))
-    return torch.cat([forward(module, part, inputs, shared=True) for part in _parts(stacked, several)])
+    count = max(1, block // max(1, len(inputs) * _widest(module, inputs)))
+    return torch.cat([forward(module, chunk, inputs, shared=True) for chunk in _chunks(stacked, count)])
 
 
 def _widest(module: nn.Module, inputs: Tensor) -> int:
-    """Values per example that the widest layer with weights makes; by shapes alone."""
+    """Values per example of the widest activations after a layer with weights, computed from shapes alone."""
     widest, x = 1, torch.empty_like(inputs[:1], device="meta")
     for layer in copy.deepcopy(module).to("meta").children():
         x = layer(x)
@@ -88,12 +88,13 @@ def _widest(module: nn.Module, inputs: Tensor) -> int:
     return widest
 
 
-def _alone(module: nn.Module, one: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
-    """Outputs [1, examples, ...] of a single network, a few examples at a time."""
-    return torch.cat([forward(module, one, part, shared=True) for part in inputs.split(EXAMPLES)], dim=1)
+def _single(module: nn.Module, state: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
+    """Outputs [1, examples, ...] of a single network, batch by batch."""
+    return torch.cat([forward(module, state, batch, shared=True) for batch in inputs.split(EXAMPLES)], dim=1)
 
 
-def _parts(stacked: Mapping[str, Tensor], several: int) -> Iterator[dict[str, Tensor]]:
+def _chunks(stacked: Mapping[str, Tensor], count: int) -> Iterator[dict[str, Tensor]]:
+    """The same networks, `count` at a time."""
     networks = len(next(iter(stacked.values())))
-    for start in range(0, networks, several):
-        yield {name: tensor[start : start + several] for name, tensor in stacked.items()}
+    for start in range(0, networks, count):
+        yield {name: tensor[start : start + count] for name, tensor in stacked.items()}

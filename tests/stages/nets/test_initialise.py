@@ -1,4 +1,4 @@
-"""Initial weights: from the generator alone, spread as their names say, norms and tokens as the architecture has them."""
+"""Initial weights: drawn from the generator alone, spread as named; norms and tokens keep the architecture's own."""
 
 import numpy as np
 import pytest
