@@ -47,10 +47,10 @@ def forward(module: nn.Module, stacked: Mapping[str, Tensor], inputs: Tensor, *,
         state = {name: tensor.squeeze(0) for name, tensor in stacked.items()}
         return functional_call(module, state, (inputs if shared else inputs.squeeze(0),)).unsqueeze(0)
 
-    def one(state: dict[str, Tensor], batch: Tensor) -> Tensor:
+    def single(state: dict[str, Tensor], batch: Tensor) -> Tensor:
         return functional_call(module, state, (batch,))
 
-    return vmap(one, in_dims=(0, None if shared else 0))(dict(stacked), inputs)
+    return vmap(single, in_dims=(0, None if shared else 0))(dict(stacked), inputs)
 
 
 @torch.no_grad()
