@@ -66,10 +66,20 @@ def _meaning_hash(text: bytes, path: Path) -> str:
     return _hash(meant.encode()) if meant else ""
 
 
-@cache
-def _imports(text: bytes, module: str, path: Path) -> tuple[str, ...]:
+def _imports(text: bytes, module: str, path: Path) -> Iterator[str]:
     """Modules that a source imports, wherever in it; a call of `modules_in` imports the whole package."""
     package = module if path.stem == "__init__" else module.rpartition(".")[0]
+    for name in _imported_names(text, package):
+        if name.endswith(".*"):
+            files = [*path.parent.glob("*.py"), *(file.parent for file in path.parent.glob("*/__init__.py"))]
+            yield from (f"{package}.{file.stem}" for file in files if file != path)
+        else:
+            yield name
+
+
+@cache
+def _imported_names(text: bytes, package: str) -> tuple[str, ...]:
+    """Names of modules that a source in this package imports, `<package>.*` for all of its own."""
     names: list[str] = []
     for node in ast.walk(ast.parse(text)):
         match node:
@@ -80,8 +90,7 @@ def _imports(text: bytes, module: str, path: Path) -> tuple[str, ...]:
                 source = ".".join(part for part in (base, node.module) if part)
                 names += (source, *(f"{source}.{alias.name}" for alias in node.names))
             case ast.Call(func=ast.Name(id="modules_in")):
-                names += (f"{package}.{file.stem}" for file in path.parent.glob("*.py") if file != path)
-                names += (f"{package}.{file.parent.name}" for file in path.parent.glob("*/__init__.py"))
+                names.append(f"{package}.*")
     return tuple(dict.fromkeys(names))
 
 
@@ -90,7 +99,7 @@ def _package(module: str) -> str:
 
 
 def _name(module: str, path: Path) -> str:
-    """A module's file as told on every machine: relative to where its package lies."""
+    """A module's file relative to where its package lies, which is the same on every machine."""
     depth = module.count(".") + (2 if path.stem == "__init__" else 1)
     return "/".join(path.parts[-depth:])
 

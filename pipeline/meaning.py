@@ -5,7 +5,7 @@ Two sources of the same meaning compute the same numbers, so artifacts' keys has
 - layout, comments, parentheses, quotes, trailing commas, and how strings are split: none of it is in the syntax tree;
 - bare strings, which document, and the order of the imports of a block;
 - messages: of `raise X(...)` only X is kept, of `assert test, ...` only the test, and of a call of what `WORDING`
-  defines only its name, so of an error that is made without being raised, or of a ProgressReporter;
+  defines only its name, so of an error that is made without being raised, of a ProgressReporter, of a table's column;
 - progress: statements that call `progress`, `<anything>.progress` or `reporter.step`;
 - imports from `UNKEYED`.
 
@@ -16,8 +16,8 @@ skipped, and thereby all that later versions add.
 import ast
 from collections.abc import Iterator, Sequence
 
-WORDING = ("stages.errors", "stages.progress")
-"""Modules whose functions and classes take nothing but what people read."""
+WORDING = ("stages.errors", "stages.progress", "stages.columns")
+"""Modules whose functions and classes take nothing but words for people, and how to show what was measured."""
 UNKEYED = (*WORDING, "stages.context", "stages.reporting")
 """Modules and packages that can't change a stage's numbers."""
 SKIPPED = ("ctx", "kind", "type_comment")

@@ -1,4 +1,4 @@
-"""A sweep shares what can be shared, goes on after a kill, survives failing points, and ends with a table and a page."""
+"""A sweep makes what points share once, goes on after a kill, survives failing points, and ends with table and page."""
 
 import csv
 import json
