@@ -42,7 +42,7 @@ class Aligner:
         if self.method == "none":
             return identity
         movable = [name for name, group in self.symmetry.groups.items() if self.streams or not group.stream]
-        table = self.symmetry.only(movable).on(parameters)
+        table = self.symmetry.only(movable).restricted_to(parameters)
         return identity | MATCHERS[self.method](table, target, weights, draw, self.max_sweeps).permutations
 
 
@@ -62,7 +62,7 @@ class CanonicalForm:
     @cached_property
     def symmetry(self) -> Symmetry:
         """The table as it lies on the layout's tensors."""
-        return self.aligner.symmetry.on([slot.name for slot in self.layout.slots])
+        return self.aligner.symmetry.restricted_to([slot.name for slot in self.layout.slots])
 
     @cached_property
     def by_matching(self) -> "CanonicalForm":

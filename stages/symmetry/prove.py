@@ -15,12 +15,12 @@ ROUND_OFF = 1e-9
 
 
 def failures(module: nn.Module, example: Tensor, symmetry: Symmetry, seed: int = 0) -> dict[str, str]:
-    """The groups that don't hold, each with what happened; empty if all do.
+    """The groups that change what the network computes, each with by how much; empty if none does.
 
     At a random point of weight space (initial weights are too regular: zeros and ones hide mistakes) a random element
     of the whole table must keep the outputs [batch, ...] at round-off; if it doesn't, each group is tried alone.
     """
-    point = _Point(module, example, torch.Generator().manual_seed(seed))
+    point = _RandomPoint(module, example, torch.Generator().manual_seed(seed))
     if point.change(symmetry) <= ROUND_OFF:
         return {}
     failed = {}
@@ -37,7 +37,7 @@ def vacuous_groups(module: nn.Module, example: Tensor, symmetry: Symmetry, seed:
 
     Such a group proves nothing: the network doesn't depend on it, or the entry that is left out isn't needed.
     """
-    point = _Point(module, example, torch.Generator().manual_seed(seed))
+    point = _RandomPoint(module, example, torch.Generator().manual_seed(seed))
     return [name for name in symmetry.groups if point.change(half(symmetry, name), shift) <= ROUND_OFF]
 
 
@@ -57,7 +57,7 @@ def half(symmetry: Symmetry, name: str) -> Symmetry:
     return Symmetry(groups)
 
 
-class _Point:
+class _RandomPoint:
     """A network in double precision at a random point, and what it gives for the example."""
 
     def __init__(self, module: nn.Module, example: Tensor, generator: torch.Generator) -> None:
@@ -65,10 +65,10 @@ class _Point:
         self.example = example.double() if example.is_floating_point() else example
         self.draw = generator
         tensors = {**dict(self.module.named_parameters()), **dict(self.module.named_buffers())}
-        self.weights = {name: self._away(tensor.detach()) for name, tensor in tensors.items()}
+        self.weights = {name: self._perturbed(tensor.detach()) for name, tensor in tensors.items()}
         self.outputs = self._run(self.weights)
 
-    def _away(self, tensor: Tensor) -> Tensor:
+    def _perturbed(self, tensor: Tensor) -> Tensor:
         """Off the initial value by noise of a size that keeps activations alive; what is positive stays so."""
         if not tensor.is_floating_point():
             return tensor
@@ -82,6 +82,6 @@ class _Point:
         return functional_call(self.module, weights, (self.example,))
 
     def change(self, symmetry: Symmetry, draw: Draw = Symmetry.random) -> float:
-        """How much an element changes the outputs, relative to the largest."""
+        """The largest change of outputs that an element causes, relative to the largest output."""
         moved = self._run(symmetry.act(draw(symmetry, self.draw), self.weights))
         return float((moved - self.outputs).abs().max() / self.outputs.abs().max())

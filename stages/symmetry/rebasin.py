@@ -1,7 +1,7 @@
 """Git Re-Basin weight matching (Ainsworth et al., arXiv 2209.04836, algorithm 1) over a symmetry table."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
@@ -40,20 +40,18 @@ def match(
     the order. Groups within another are assigned together with it: every pairing of outer units is scored at its best
     inner assignment. `start` is where the descent begins; outer units of the groups in `keep` stay as it has them.
     """
-    search = _Search(
-        symmetry, {name: reference[name].double() for name in symmetry.tensors}, start or symmetry.identity()
-    )
-    original = {name: candidate[name].double() for name in symmetry.tensors}
-    before = inner_product(search.fixed, original)
-    search.moved = symmetry.act(search.found, original)
-    floor = TOLERANCE * sum(float(t.square().sum()) for t in search.fixed.values())
+    fixed, original = ({name: w[name].double() for name in symmetry.tensors} for w in (reference, candidate))
+    permutations = start or symmetry.identity()
+    search = _Search(symmetry, fixed, symmetry.act(permutations, original), permutations)
+    floor = TOLERANCE * sum(float(t.square().sum()) for t in fixed.values())
     outer = list(symmetry.children)
     sweeps, improved = 0, True
     while improved and sweeps < max_sweeps:
         sweeps += 1
         order = [outer[i] for i in torch.randperm(len(outer), generator=generator).tolist()]
         improved = sum(search.improve(group, floor, group in keep) for group in order) > 0
-    return Match(dict(search.found), before, inner_product(search.fixed, search.moved), sweeps)
+    before, after = inner_product(fixed, original), inner_product(fixed, search.moved)
+    return Match(dict(search.permutations), before, after, sweeps)
 
 
 def inner_product(a: Weights, b: Weights) -> float:
@@ -61,47 +59,40 @@ def inner_product(a: Weights, b: Weights) -> float:
     return sum(float((a[name] * b[name]).sum()) for name in a)
 
 
-def _holds(outer: Axis, inner: Axis) -> bool:
-    """Whether units of a group within another lie in this place of the other."""
-    same = (inner.tensor, inner.axis) == (outer.tensor, outer.axis)
-    return same and outer.start <= inner.start < outer.start + outer.width
-
-
 @dataclass
 class _Search:
-    """The reference, the candidate as it is placed now, and how it got there."""
+    """The state of the descent: the reference, the candidate as permuted so far, and those permutations."""
 
     symmetry: Symmetry
     fixed: dict[str, Tensor]
-    found: Permutations
-    moved: dict[str, Tensor] = field(default_factory=dict)
+    moved: dict[str, Tensor]
+    permutations: Permutations
 
     def improve(self, group: str, floor: float, keep: bool) -> bool:
         """Make the best move of one outer group, and of those within it, if it gains more than `floor`."""
         move = self._within(group) if keep else self._best(group)
         if all(torch.equal(p, self.symmetry.identity()[name]) for name, p in move.items()):
             return False
-        here = {a.tensor for name in move for a in self.symmetry.groups[name].axes}
-        before = {name: self.moved[name] for name in here}
+        tensors = {a.tensor for name in move for a in self.symmetry.groups[name].axes}
+        before, fixed = ({name: weights[name] for name in tensors} for weights in (self.moved, self.fixed))
         after = self.symmetry.act(move, before)
-        kept = {name: self.fixed[name] for name in here}
-        if inner_product(kept, after) - inner_product(kept, before) <= floor:
+        if inner_product(fixed, after) - inner_product(fixed, before) <= floor:
             return False
         self.moved.update(after)
-        self.found = self.symmetry.compose(self.found, self.symmetry.identity() | move)
+        self.permutations = self.symmetry.compose(self.permutations, self.symmetry.identity() | move)
         return True
 
     def _best(self, group: str) -> dict[str, Tensor]:
         """The move of an outer group that scores best, with what is within it at its best in each pairing."""
         children = self.symmetry.children[group]
-        scores = self._similarity(group, self._own_axes(group))
+        scores = self._similarity(group, self._exclusive_axes(group))
         inner = {}
         for child in children:
             pairs, inner[child] = best_pairs(self._pair_similarity(child))
             scores = scores + pairs
         outer = best_assignment(scores)
         places = torch.arange(len(outer))
-        return {group: outer} | {child: found[places, outer] for child, found in inner.items()}
+        return {group: outer} | {child: assigned[places, outer] for child, assigned in inner.items()}
 
     def _within(self, group: str) -> dict[str, Tensor]:
         """The best move of what is within a group whose own units stay."""
@@ -111,10 +102,15 @@ class _Search:
             moves[child] = torch.stack([best_assignment(scores[i, i]) for i in range(len(scores))])
         return moves
 
-    def _own_axes(self, group: str) -> list[Axis]:
+    def _exclusive_axes(self, group: str) -> list[Axis]:
         """The places of a group that no group within it moves as well."""
         inner = [a for child in self.symmetry.children[group] for a in self.symmetry.groups[child].axes]
-        return [a for a in self.symmetry.groups[group].axes if not any(_holds(a, b) for b in inner)]
+
+        def holds(outer: Axis, a: Axis) -> bool:
+            same = (a.tensor, a.axis) == (outer.tensor, outer.axis)
+            return same and outer.start <= a.start < outer.start + outer.width
+
+        return [a for a in self.symmetry.groups[group].axes if not any(holds(a, b) for b in inner)]
 
     def _similarity(self, group: str, axes: list[Axis]) -> Tensor:
         """Entry (i, j): inner product of the reference's unit i with the candidate's unit j over these places."""

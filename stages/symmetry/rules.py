@@ -1,46 +1,35 @@
-"""What each operation of a graph says about the units along its tensors' axes: one small function per kind."""
+"""Rules of operations: the structure of an operation's output axes, and what it reveals about its inputs' axes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import accumulate, pairwise
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.fx import Node
 
-from stages.symmetry.extent import (
-    Extent,
+from stages.symmetry.structure import (
     Units,
+    at,
     concat,
     fix,
+    mark_not_homogeneous,
     product,
     reshape,
-    resolve,
     segment,
     size,
-    take_apart,
-    taken,
     unify,
 )
-from stages.symmetry.trace import Axes, Trace, given, join, spoil
+from stages.symmetry.trace import Axes, Trace, argument, broadcast, fixed_axes, shape_of
 
 Rule = Callable[[Trace, Node], Any]
-
-
-def shape_of(node: Any) -> tuple[int, ...]:
-    """Shape of a node's value."""
-    return tuple(int(n) for n in node.meta["val"].shape)
-
-
-def argument(node: Node, position: int, name: str, default: Any = None) -> Any:
-    """An argument that may be given by position or by name."""
-    return node.args[position] if position < len(node.args) else node.kwargs.get(name, default)
 
 
 def linear(t: Trace, node: Node) -> Axes:
     """The map x @ w.T + b."""
     x, w = t.axes(node.args[0]), t.axes(node.args[1])
     unify(x[-1], w[1])
-    _weighs(t, node, incoming=0, outgoing=1)
+    _weight_and_bias(t, node)
     return [*x[:-1], w[0]]
 
 
@@ -48,7 +37,7 @@ def addmm(t: Trace, node: Node) -> Axes:
     """The map b + x @ w."""
     x, w = t.axes(node.args[1]), t.axes(node.args[2])
     unify(x[-1], w[0])
-    return join([x[0], w[1]], t.axes(node.args[0]))
+    return broadcast([x[0], w[1]], t.axes(node.args[0]))
 
 
 def convolution(t: Trace, node: Node) -> Axes:
@@ -58,29 +47,39 @@ def convolution(t: Trace, node: Node) -> Axes:
     unify(x[1], product([groups, w[1]]))
     unify(w[0], product([groups, Units(size(w[0]) // groups.size)]))
     if groups.size > 1:
-        spoil([x[1], w[0]])
-    _weighs(t, node, incoming=0, outgoing=1)
+        mark_not_homogeneous(x[1], w[0])
+    _weight_and_bias(t, node)
     return [x[0], w[0], *(Units(n, fixed=True) for n in shape_of(node)[2:])]
 
 
-def _weighs(t: Trace, node: Node, incoming: int, outgoing: int) -> None:
+def _weight_and_bias(t: Trace, node: Node) -> None:
     """Note the powers of a linear map's weight and bias, and tie its bias to its outputs."""
     weight, bias = node.args[1], argument(node, 2, "bias")
     fix(*t.axes(weight)[2:])  # the kernel's own axes
     if name := t.name(weight):
-        t.powers |= {(name, incoming): 1, (name, outgoing): -1}
+        t.powers |= {(name, 0): 1, (name, 1): -1}
     if bias is not None:
-        unify(t.axes(weight)[incoming], t.axes(bias)[0])
+        unify(t.axes(weight)[0], t.axes(bias)[0])
         if name := t.name(bias):
             t.powers[name, 0] = 1
 
 
 def batch_norm(t: Trace, node: Node) -> Axes:
     """Every statistic and parameter lies along the channels."""
-    x = t.axes(node.args[0])
-    for other in node.args[1:5]:
-        if isinstance(other, Node):
-            unify(x[1], t.axes(other)[0])
+    return _along_channels(t, t.axes(node.args[0]), node.args[1:5])
+
+
+def group_norm(t: Trace, node: Node) -> Axes:
+    """Channels are groups x channels."""
+    x, groups = t.axes(node.args[0]), int(node.args[1])  # type: ignore[call-overload]
+    unify(x[1], product([Units(groups), Units(size(x[1]) // groups)]))
+    return _along_channels(t, x, node.args[2:4])
+
+
+def _along_channels(t: Trace, x: Axes, parameters: Iterable[Any]) -> Axes:
+    for parameter in parameters:
+        if isinstance(parameter, Node):
+            unify(x[1], t.axes(parameter)[0])
     return x
 
 
@@ -89,17 +88,7 @@ def layer_norm(t: Trace, node: Node) -> Axes:
     x, last = t.axes(node.args[0]), len(node.args[1])  # type: ignore[arg-type]
     for other in node.args[2:4]:
         if isinstance(other, Node):
-            join(x[-last:], t.axes(other))
-    return x
-
-
-def group_norm(t: Trace, node: Node) -> Axes:
-    """Channels are groups x channels."""
-    x, groups = t.axes(node.args[0]), int(node.args[1])  # type: ignore[call-overload]
-    unify(x[1], product([Units(groups), Units(size(x[1]) // groups)]))
-    for other in node.args[2:4]:
-        if isinstance(other, Node):
-            unify(x[1], t.axes(other)[0])
+            broadcast(x[-last:], t.axes(other))
     return x
 
 
@@ -109,7 +98,7 @@ def attention(t: Trace, node: Node) -> Axes:
     for x, y in [*zip(q[:-2], k[:-2], strict=True), *zip(q[:-2], v[:-2], strict=True), (q[-1], k[-1]), (k[-2], v[-2])]:
         unify(x, y)
     if isinstance(mask := argument(node, 3, "attn_mask"), Node):
-        join([*q[:-1], k[-2]], t.axes(mask))
+        broadcast([*q[:-1], k[-2]], t.axes(mask))
     return [*q[:-1], v[-1]]
 
 
@@ -118,19 +107,19 @@ def matmul(t: Trace, node: Node) -> Axes:
     a, b = (t.axes(x) for x in node.args[:2])
     if min(len(a), len(b)) < 2:
         fix(*a, *b)
-        return given(node)
+        return fixed_axes(node.meta.get("val"))
     unify(a[-1], b[-2])
-    return [*join(a[:-2], b[:-2]), a[-2], b[-1]]
+    return [*broadcast(a[:-2], b[:-2]), a[-2], b[-1]]
 
 
 def pointwise(t: Trace, node: Node) -> Axes:
     """Element by element, with broadcasting."""
     tensors = [a for a in node.args if isinstance(a, Node) and isinstance(a.meta.get("val"), Tensor)]
     adds = str(node.target).startswith("aten.add") and not any(t.name(a) for a in tensors)
-    found = t.axes(tensors[0])
+    x = t.axes(tensors[0])
     for other in tensors[1:]:
-        found = join(found, t.axes(other), stream=adds)
-    return found
+        x = broadcast(x, t.axes(other), stream=adds)
+    return x
 
 
 def same(t: Trace, node: Node) -> Axes:
@@ -145,10 +134,10 @@ def view(t: Trace, node: Node) -> Axes:
 
 def transpose(t: Trace, node: Node) -> Axes:
     """Two axes change places."""
-    found = list(t.axes(node.args[0]))
+    x = list(t.axes(node.args[0]))
     i, j = (int(a) for a in node.args[1:3]) if len(node.args) > 2 else (0, 1)  # type: ignore[call-overload]
-    found[i], found[j] = found[j], found[i]
-    return found
+    x[i], x[j] = x[j], x[i]
+    return x
 
 
 def permute(t: Trace, node: Node) -> Axes:
@@ -165,37 +154,31 @@ def expand(t: Trace, node: Node) -> Axes:
 
 def cat(t: Trace, node: Node) -> Axes:
     """One after the other along one axis, element by element along the rest."""
-    parts: list[Axes] = [t.axes(a) for a in node.args[0]]  # type: ignore[union-attr]
-    dim = int(argument(node, 1, "dim", 0)) % len(parts[0])
-    found = list(parts[0])
-    for other in parts[1:]:
-        for i in range(len(found)):
+    tensors: list[Axes] = [t.axes(a) for a in node.args[0]]  # type: ignore[union-attr]
+    dim = int(argument(node, 1, "dim", 0)) % len(tensors[0])
+    for other in tensors[1:]:
+        for i in range(len(other)):
             if i != dim:
-                unify(found[i], other[i])
-    found[dim] = concat([p[dim] for p in parts])
-    return found
+                unify(tensors[0][i], other[i])
+    return [*tensors[0][:dim], concat([x[dim] for x in tensors]), *tensors[0][dim + 1 :]]
 
 
 def stack(t: Trace, node: Node) -> Axes:
     """Element by element, along a new axis in a fixed order."""
-    parts: list[Axes] = [t.axes(a) for a in node.args[0]]  # type: ignore[union-attr]
-    found = parts[0]
-    for other in parts[1:]:
-        found = join(found, other)
-    dim = int(argument(node, 1, "dim", 0)) % (len(found) + 1)
-    return [*found[:dim], Units(len(parts), fixed=True), *found[dim:]]
+    tensors: list[Axes] = [t.axes(a) for a in node.args[0]]  # type: ignore[union-attr]
+    x = tensors[0]
+    for other in tensors[1:]:
+        x = broadcast(x, other)
+    dim = int(argument(node, 1, "dim", 0)) % (len(x) + 1)
+    return [*x[:dim], Units(len(tensors), fixed=True), *x[dim:]]
 
 
 def split(t: Trace, node: Node) -> tuple[Axes, ...]:
-    """Consecutive parts of one axis."""
+    """Consecutive pieces of one axis."""
     x = t.axes(node.args[0])
     dim = int(argument(node, 2, "dim", 0)) % len(x)
-    found, start = [], 0
-    for part in node.meta["val"]:
-        stop = start + int(part.shape[dim])
-        found.append([*x[:dim], segment(x[dim], start, stop), *x[dim + 1 :]])
-        start = stop
-    return tuple(found)
+    ends = list(accumulate((int(piece.shape[dim]) for piece in node.meta["val"]), initial=0))
+    return tuple([*x[:dim], segment(x[dim], start, stop), *x[dim + 1 :]] for start, stop in pairwise(ends))
 
 
 def unbind(t: Trace, node: Node) -> tuple[Axes, ...]:
@@ -210,23 +193,11 @@ def select(t: Trace, node: Node) -> Axes:
 
 
 def _position(t: Trace, node: Node, dim: int, position: int) -> Axes:
-    """What is left once an axis is fixed at one position.
-
-    Where nothing else reads the whole (a fused projection, cut into queries, keys and values), units inside the axis
-    are different ones at each position.
-    """
-    x = t.axes(node.args[0])
-    dim %= len(x)
-    units, others = resolve(x[dim]), [*x[:dim], *x[dim + 1 :]]
-    readers = node.args[0].users  # type: ignore[union-attr]
-    if not isinstance(units, Units) or not units.inner or not all(_takes_positions(user, dim) for user in readers):
-        fix(x[dim])
-        return others
-    take_apart(units)
-    return [taken(e, units, position % units.size) for e in others]
+    x, readers = t.axes(node.args[0]), node.args[0].users  # type: ignore[union-attr]
+    return at(x, dim % len(x), position, shared=not all(_reads_positions(reader, dim % len(x)) for reader in readers))
 
 
-def _takes_positions(node: Node, dim: int) -> bool:
+def _reads_positions(node: Node, dim: int) -> bool:
     """Whether an operation reads its input one position of this axis at a time."""
     axis = argument(node, 1, "dim", 0)
     return str(node.target).startswith(("aten.select.", "aten.unbind.")) and axis % len(shape_of(node.args[0])) == dim
@@ -253,12 +224,11 @@ def reduce(t: Trace, node: Node) -> Axes:
     wanted = range(len(x)) if dims is None or dims == [] else [dims] if isinstance(dims, int) else dims
     gone = {int(d) % len(x) for d in wanted}
     kept = len(shape_of(node)) == len(x)
-    one: Extent = Units(1, fixed=True)
-    return [one if i in gone else e for i, e in enumerate(x) if kept or i not in gone]
+    return [Units(1, fixed=True) if i in gone else axis for i, axis in enumerate(x) if kept or i not in gone]
 
 
 def window(t: Trace, node: Node) -> Axes:
-    """Pooling and resizing: batch and channels stay, places in the image are in a fixed order."""
+    """Pooling and resizing: batch and channels stay, positions in the image are in a fixed order."""
     x = t.axes(node.args[0])
     fix(*x[2:])
     return [*x[:2], *(Units(n, fixed=True) for n in shape_of(node)[2:])]
@@ -266,12 +236,9 @@ def window(t: Trace, node: Node) -> Axes:
 
 def pad(t: Trace, node: Node) -> Axes:
     """Axes that grow are in a fixed order."""
-    found: Axes = []
-    for e, n in zip(t.axes(node.args[0]), shape_of(node), strict=True):
-        if size(e) != n:
-            fix(e)
-        found.append(e if size(e) == n else Units(n, fixed=True))
-    return found
+    x, shape = t.axes(node.args[0]), shape_of(node)
+    fix(*(axis for axis, n in zip(x, shape, strict=True) if size(axis) != n))
+    return [axis if size(axis) == n else Units(n, fixed=True) for axis, n in zip(x, shape, strict=True)]
 
 
 def embedding(t: Trace, node: Node) -> Axes:
@@ -284,100 +251,48 @@ def embedding(t: Trace, node: Node) -> Axes:
 def constant(t: Trace, node: Node) -> Any:
     """Made from nothing."""
     del t
-    return given(node)
+    return fixed_axes(node.meta.get("val"))
 
 
-RULES: dict[str, Rule] = {
-    "linear": linear,
-    "addmm": addmm,
-    "conv1d": convolution,
-    "conv2d": convolution,
-    "conv3d": convolution,
-    "batch_norm": batch_norm,
-    "layer_norm": layer_norm,
-    "rms_norm": layer_norm,
-    "group_norm": group_norm,
-    "scaled_dot_product_attention": attention,
-    "matmul": matmul,
-    "bmm": matmul,
-    "embedding": embedding,
-    "view": view,
-    "reshape": view,
-    "_unsafe_view": view,
-    "flatten": view,
-    "unflatten": view,
-    "squeeze": view,
-    "unsqueeze": view,
-    "transpose": transpose,
-    "swapaxes": transpose,
-    "t": transpose,
-    "permute": permute,
-    "expand": expand,
-    "cat": cat,
-    "concat": cat,
-    "stack": stack,
-    "split": split,
-    "split_with_sizes": split,
-    "chunk": split,
-    "tensor_split": split,
-    "unbind": unbind,
-    "select": select,
-    "slice": slices,
-    "pad": pad,
-    "constant_pad_nd": pad,
-    "contiguous": same,
-    "clone": same,
-    "detach": same,
-    "alias": same,
-    "dropout": same,
-    "feature_dropout": same,
-    "alpha_dropout": same,
-    "to": same,
-    "_to_copy": same,
-    "type_as": same,
-    "lift_fresh_copy": same,
-    "softmax": same,
-    "_softmax": same,
-    "log_softmax": same,
-    "mean": reduce,
-    "sum": reduce,
-    "amax": reduce,
-    "amin": reduce,
-    "var": reduce,
-    "std": reduce,
-    "max_pool1d": window,
-    "avg_pool1d": window,
-    "adaptive_avg_pool1d": window,
-    "max_pool2d": window,
-    "avg_pool2d": window,
-    "adaptive_avg_pool2d": window,
-    "adaptive_max_pool2d": window,
-    "upsample_nearest2d": window,
-    "upsample_bilinear2d": window,
-    "upsample_bicubic2d": window,
-    "arange": constant,
-    "full": constant,
-    "zeros": constant,
-    "ones": constant,
-    "empty": constant,
-    "eye": constant,
-    "scalar_tensor": constant,
-    "full_like": constant,
-    "zeros_like": constant,
-    "ones_like": constant,
-    "new_ones": constant,
-    "new_zeros": constant,
-    "new_full": constant,
-    "_assert_tensor_metadata": constant,
+RULES: dict[Rule, str] = {
+    linear: "linear",
+    addmm: "addmm",
+    convolution: "conv1d conv2d conv3d",
+    batch_norm: "batch_norm",
+    layer_norm: "layer_norm rms_norm",
+    group_norm: "group_norm",
+    attention: "scaled_dot_product_attention",
+    matmul: "matmul bmm",
+    embedding: "embedding",
+    view: "view reshape _unsafe_view flatten unflatten squeeze unsqueeze",
+    transpose: "transpose swapaxes t",
+    permute: "permute",
+    expand: "expand",
+    cat: "cat concat",
+    stack: "stack",
+    split: "split split_with_sizes chunk tensor_split",
+    unbind: "unbind",
+    select: "select",
+    slices: "slice",
+    pad: "pad constant_pad_nd",
+    same: "contiguous clone detach alias dropout feature_dropout alpha_dropout to _to_copy type_as lift_fresh_copy "
+    "softmax _softmax log_softmax",
+    reduce: "mean sum amax amin var std",
+    window: "max_pool1d avg_pool1d adaptive_avg_pool1d max_pool2d avg_pool2d adaptive_avg_pool2d adaptive_max_pool2d "
+    "upsample_nearest2d upsample_bilinear2d upsample_bicubic2d",
+    constant: "arange full zeros ones empty eye scalar_tensor full_like zeros_like ones_like new_ones new_zeros "
+    "new_full _assert_tensor_metadata",
+    pointwise: "hardswish hardsigmoid hardtanh relu6 silu mish elu celu selu",
 }
-"""Operation -> its rule. What torch itself tags as pointwise needs none here, but it doesn't tag these."""
-RULES |= dict.fromkeys(
-    ["hardswish", "hardsigmoid", "hardtanh", "relu6", "silu", "mish", "elu", "celu", "selu"], pointwise
+"""Rule -> its operations. What torch tags as pointwise needs no entry; the ones listed it doesn't tag."""
+HOMOGENEOUS = (
+    "linear conv1d conv2d conv3d relu dropout view reshape flatten transpose permute contiguous clone max_pool2d "
+    "avg_pool2d adaptive_avg_pool2d mean sum cat squeeze unsqueeze"
 )
+"""The operations that commute with a positive rescaling of units (linear maps with the powers noted)."""
 
 
-def rule_for(name: str, target: Any) -> Rule | None:
-    """The rule of an operation, None if there is none."""
-    if name in RULES:
-        return RULES[name]
-    return pointwise if torch.Tag.pointwise in getattr(target, "tags", ()) else None
+def rule_for(operation: str, target: Any) -> Rule | None:
+    """The rule of an operation of this name, None if there is none."""
+    rule = next((rule for rule, names in RULES.items() if operation in names.split()), None)
+    return pointwise if rule is None and torch.Tag.pointwise in getattr(target, "tags", ()) else rule

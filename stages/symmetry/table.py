@@ -66,11 +66,8 @@ class Symmetry:
     @cached_property
     def children(self) -> dict[str, list[str]]:
         """Outer group -> the groups within it."""
-        found: dict[str, list[str]] = {name: [] for name, group in self.groups.items() if group.within is None}
-        for name, group in self.groups.items():
-            if group.within is not None:
-                found[group.within].append(name)
-        return found
+        outer = [name for name, group in self.groups.items() if group.within is None]
+        return {name: [inner for inner, group in self.groups.items() if group.within == name] for name in outer}
 
     @cached_property
     def tensors(self) -> tuple[str, ...]:
@@ -88,7 +85,7 @@ class Symmetry:
             {n: g for n, g in self.groups.items() if n in names and (g.within is None or g.within in names)}
         )
 
-    def on(self, tensors: Collection[str]) -> "Symmetry":
+    def restricted_to(self, tensors: Collection[str]) -> "Symmetry":
         """The same groups, as they lie on these tensors alone."""
         kept = {n: tuple(a for a in g.axes if a.tensor in tensors) for n, g in self.groups.items()}
         return Symmetry({n: replace(g, axes=kept[n]) for n, g in self.groups.items()})
@@ -107,12 +104,11 @@ class Symmetry:
         for name, group in self.groups.items():
             for a in group.axes:
                 shape = tuple(weights[a.tensor].shape) if a.tensor in weights else ()
-                found = shape[a.axis] if a.axis < len(shape) else None
+                length = shape[a.axis] if a.axis < len(shape) else None
                 needed = int(self.places(name, a).max()) + 1
-                if found is None or found < needed:
-                    raise LayoutMismatch(
-                        f"group {name!r}: tensor {a.tensor!r} axis {a.axis} has length {found}, expected {needed} or more"
-                    )
+                if length is None or length < needed:
+                    where = f"group {name!r}: tensor {a.tensor!r} axis {a.axis}"
+                    raise LayoutMismatch(f"{where} has length {length}, expected {needed} or more")
 
     def places(self, name: str, a: Axis) -> Tensor:
         """Positions [size, width] or [outer size, size, width] of a group's units along an axis."""
@@ -153,15 +149,15 @@ class Symmetry:
 
     def indices(self, permutations: Permutations, weights: Weights) -> dict[str, dict[int, Tensor]]:
         """Tensor -> axis -> index vector of its whole length; groups that `permutations` leaves out don't move."""
-        found: dict[str, dict[int, Tensor]] = {}
+        vectors: dict[str, dict[int, Tensor]] = {}
         for name, group in self.groups.items():  # outer groups first: what is within moves in the new places
             if name not in permutations:
                 continue
             for a in group.axes:
-                axes = found.setdefault(a.tensor, {})
+                axes = vectors.setdefault(a.tensor, {})
                 length = weights[a.tensor].shape[a.axis]
                 axes[a.axis] = self._moved(axes.get(a.axis, torch.arange(length)), name, a, permutations[name])
-        return found
+        return vectors
 
     def _moved(self, index: Tensor, name: str, a: Axis, permutation: Tensor) -> Tensor:
         places = self.places(name, a)

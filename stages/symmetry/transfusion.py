@@ -1,4 +1,4 @@
-"""TransFusion's matching of transformers (Rinaldi et al., arXiv 2505.22697): heads by their spectra, then what is in them."""
+"""TransFusion's matching of transformers (Rinaldi et al., arXiv 2505.22697): heads by their spectra, then all else."""
 
 import torch
 from jaxtyping import Float, Int
@@ -17,12 +17,12 @@ def transfuse(
     heads are compared whatever the order of their dimensions, of the residual stream, or of other heads. Within
     heads, units and streams are then matched by coordinate descent until nothing improves (section 3.2 there).
     """
-    heads = {name: pair_by_spectra(symmetry, name, reference, candidate) for name in holders(symmetry)}
+    heads = {name: pair_by_spectra(symmetry, name, reference, candidate) for name in nesting_groups(symmetry)}
     start = symmetry.identity() | heads
     return match(symmetry, reference, candidate, generator, max_sweeps, start, frozenset(heads))
 
 
-def holders(symmetry: Symmetry) -> list[str]:
+def nesting_groups(symmetry: Symmetry) -> list[str]:
     """The groups that have others within them: heads."""
     return [name for name, children in symmetry.children.items() if children]
 

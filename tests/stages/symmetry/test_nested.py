@@ -14,12 +14,12 @@ from torch.func import functional_call
 from stages.symmetry.derive import derive
 from stages.symmetry.rebasin import match
 from stages.symmetry.table import Group, Symmetry
-from stages.symmetry.transfusion import holders, pair_by_spectra, transfuse
+from stages.symmetry.transfusion import nesting_groups, pair_by_spectra, transfuse
 
 TOKENS = torch.randn(2, 5, 12).double()
 MODULE = Attention("unbind").double().eval()
 TABLE = derive(Attention("unbind"), TOKENS.float()).symmetry
-HEADS = holders(TABLE)[0]
+HEADS = nesting_groups(TABLE)[0]
 QUERIES, VALUES = TABLE.children[HEADS]
 some = st.integers(0, 2**31 - 1)
 
@@ -96,7 +96,7 @@ def test_a_relabelled_copy_is_recovered_bit_for_bit(matcher, seed, relabel, draw
 @given(seed=some, other=some, draw=generators())
 @settings(max_examples=20)
 def test_heads_and_dimensions_are_solved_to_the_optimum_together(seed, other, draw):
-    """One attention layer has one outer group: the descent's first step must find the best of all 2,592 relabellings."""
+    """One attention layer has one outer group: the first step must find the best of all 2,592 relabellings."""
     reference, candidate = weights(seed), weights(other)
     rows = [torch.tensor(p) for p in orders(range(3))]
     per_head: dict[tuple[int, int], float] = {}

@@ -31,7 +31,7 @@ def made(name: str) -> tuple[Layout, Symmetry, torch.Tensor, Tokens]:
     network = network_from(NETWORKS[name])
     modules = [build(network, seed) for seed in range(6)]
     layout = Layout.of_module(modules[0]).drawn
-    table = derive(modules[0], example_input(network)).symmetry.on([slot.name for slot in layout.slots])
+    table = derive(modules[0], example_input(network)).symmetry.restricted_to([slot.name for slot in layout.slots])
     rows = torch.stack([layout.flatten(dict(module.named_parameters())) for module in modules])
     rows = rows.detach() + 0.1 * torch.randn(rows.shape, generator=torch.Generator().manual_seed(0))
     sets = tokens_of(layout, table, [rows]).sets

@@ -1,32 +1,32 @@
-"""The algebra of what lies along an axis."""
+"""The algebra of axis structures."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.symmetry.extent import (
+from stages.symmetry.structure import (
     Concat,
     Product,
     Units,
+    at_position,
     concat,
-    cut,
-    divide,
     fix,
+    leading_factor,
+    leading_piece,
     product,
     reshape,
     resolve,
     segment,
-    sets,
     size,
-    take_apart,
-    taken,
     unify,
+    units_in,
+    unshare,
 )
 
 
-def shape(extent) -> object:
+def shape(axis) -> object:
     """Its structure in words, e.g. ("product", 2, ("concat", 1, 3))."""
-    found = resolve(extent)
+    found = resolve(axis)
     if isinstance(found, Units):
         return found.size
     return ("product" if isinstance(found, Product) else "concat", *(shape(part) for part in found.parts))
@@ -38,15 +38,15 @@ def test_views_split_and_merge_to_the_same_units(sizes):
     parts = reshape([whole], sizes)
     assert [size(p) for p in parts] == sizes
     (back,) = reshape(parts, [whole.size])
-    assert [u for u in sets(back) if u.size > 1] == [u for u in sets(whole) if u.size > 1]
+    assert [u for u in units_in(back) if u.size > 1] == [u for u in units_in(whole) if u.size > 1]
 
 
 def test_a_view_that_tears_units_apart_fixes_them():
     a, b = Units(4), Units(3)
     reshape([a, b], [6, 2])
-    assert shape(a) == ("product", 2, 2) or all(u.fixed for u in sets(a))
+    assert shape(a) == ("product", 2, 2) or all(u.fixed for u in units_in(a))
     found = reshape([Units(4), Units(3)], [3, 4])
-    assert all(u.fixed for e in found for u in sets(e))
+    assert all(u.fixed for e in found for u in units_in(e))
 
 
 def test_unified_sets_are_one():
@@ -55,22 +55,22 @@ def test_unified_sets_are_one():
     unify(b, c)
     assert resolve(a) is resolve(c)
     fix(a)
-    assert next(sets(c)).fixed
+    assert next(units_in(c)).fixed
 
 
 def test_a_product_met_by_a_set_gives_it_its_structure():
     whole, parts = Units(6), [Units(2), Units(3)]
     unify(whole, product(parts))
     assert shape(whole) == ("product", 2, 3)
-    assert list(sets(whole)) == parts
+    assert list(units_in(whole)) == parts
 
 
 def test_products_are_refined_until_they_meet():
     a, b = product([Units(2), Units(6)]), product([Units(4), Units(3)])
     unify(a, b)
     assert shape(a) == shape(b) == ("product", 2, 2, 3)
-    assert list(sets(a)) == list(sets(b))
-    assert not any(u.fixed for u in sets(a))
+    assert list(units_in(a)) == list(units_in(b))
+    assert not any(u.fixed for u in units_in(a))
 
 
 def test_concatenations_are_refined_until_they_meet():
@@ -89,22 +89,22 @@ def test_concatenations_are_refined_until_they_meet():
 )
 def test_structures_that_cannot_agree_are_fixed(a, b):
     unify(a, b)
-    assert all(u.fixed for e in (a, b) for u in sets(e))
+    assert all(u.fixed for e in (a, b) for u in units_in(e))
 
 
 def test_what_is_fixed_or_scaled_or_streamed_stays_so_in_its_parts():
     whole = Units(6, fixed=True, homogeneous=False, stream=True)
-    parts = divide(whole, 2)
+    parts = leading_factor(whole, 2)
     assert parts is not None
-    assert [(u.fixed, u.homogeneous, u.stream) for p in parts for u in sets(p)] == [(True, False, True)] * 2
+    assert [(u.fixed, u.homogeneous, u.stream) for p in parts for u in units_in(p)] == [(True, False, True)] * 2
 
 
 def test_segments_of_a_set_let_it_be_a_concatenation():
     whole = Units(9)
     middle = segment(whole, 2, 5)
     assert shape(whole) == ("concat", 2, 3, 4)
-    assert middle is list(sets(whole))[1]
-    assert cut(product([Units(2), Units(3)]), 2) is None
+    assert middle is list(units_in(whole))[1]
+    assert leading_piece(product([Units(2), Units(3)]), 2) is None
 
 
 def test_positions_taken_apart_have_units_of_their_own():
@@ -112,11 +112,11 @@ def test_positions_taken_apart_have_units_of_their_own():
     whole = Units(3 * 2 * 5)
     three, heads, width = reshape([whole], [3, 2, 5])
     assert isinstance(three, Units)
-    take_apart(three)
-    queries, keys = (taken(width, three, i) for i in (0, 1))
+    unshare(three)
+    queries, keys = (at_position(width, three, i) for i in (0, 1))
     assert queries is not keys
     assert shape(whole) == ("concat", ("product", 2, 5), ("product", 2, 5), ("product", 2, 5))
-    unify(taken(heads, three, 0), taken(heads, three, 2))
+    unify(at_position(heads, three, 0), at_position(heads, three, 2))
     found = resolve(whole)
     assert isinstance(found, Concat)
-    assert [next(sets(part)) is next(sets(found.parts[0])) for part in found.parts] == [True, False, True]
+    assert [next(units_in(part)) is next(units_in(found.parts[0])) for part in found.parts] == [True, False, True]
