@@ -1,4 +1,4 @@
-"""Axes on which what matters keeps its place: scores near 1, distances near a member."""
+"""Scales of axes that give room to what matters: scores near 1, distances near a member, few values on a log axis."""
 
 from collections.abc import Iterable
 
@@ -6,6 +6,9 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from stages.reporting.drawing import in_percent
+
+SPAN = 20
+"""Factor between the smallest and the largest distance beyond which they are shown by powers of ten."""
 
 
 def stretch_score(axes: Axes, lowest: float, highest: float) -> None:
@@ -23,9 +26,9 @@ def stretch_score(axes: Axes, lowest: float, highest: float) -> None:
 
 
 def stretch_distance(axes: Axes, distances: np.ndarray) -> None:
-    """Show distances by powers of ten when they span more than a factor of twenty; 1 and zero keep their place."""
+    """Show distances by powers of ten when they span a large factor; 1 and zero keep their place."""
     away, end = distances[distances > 0], max(1.0, float(distances.max()))
-    if not len(away) or away.max() < 20 * away.min():
+    if not len(away) or away.max() < SPAN * away.min():
         axes.set_xlim(-0.03 * end, 1.1 * end)
         return
     first = max(-3, int(np.floor(np.log10(away.min()))))
@@ -36,8 +39,8 @@ def stretch_distance(axes: Axes, distances: np.ndarray) -> None:
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
 
 
-def told_powers(axes: Axes, values: Iterable[float], apart: float = 1.45) -> None:
-    """A logarithmic axis on which the values themselves are told, as far as they are this factor apart."""
+def log_scale_with_ticks(axes: Axes, values: Iterable[float], apart: float = 1.45) -> None:
+    """A logarithmic axis with its ticks at the values themselves, leaving out those less than this factor apart."""
     ticks: list[float] = []
     for value in sorted(set(values)):
         if not ticks or value >= apart * ticks[-1]:

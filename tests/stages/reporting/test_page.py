@@ -1,28 +1,42 @@
 """The report's page: complete, self-contained, deterministic, and readable at 360 pixels."""
 
-import copy
 import html
+import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
-from made_up_figures import ABOUT, made_up
+from made_up_figures import RUN, made_up
 
-from stages.reporting.page import write_report
+from stages.discovery import modules_in
+from stages.evaluation.figures import Figures, Filters, Histograms, SetFigures, Summary, Verdict
+from stages.evaluation.metrics.ensembles import ensemble_curve
+from stages.evaluation.metrics.performance import score
+from stages.params.dataset import Images
+from stages.reporting.drawing import Plot
+from stages.reporting.lineage import Run
+from stages.reporting.page import write_page
 from stages.reporting.plots import PLOTS
+
+BY_NAME = {plot.name: plot for plot in PLOTS}
+
+
+def written(folder: Path, figures: Figures, run: Run = RUN) -> str:
+    write_page(folder / "report.html", figures, run)
+    return (folder / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
-def figures() -> dict[str, Any]:
+def figures() -> Figures:
     return made_up()
 
 
 @pytest.fixture(scope="module")
 def page(figures, tmp_path_factory) -> str:
-    path = tmp_path_factory.mktemp("report") / "report.html"
-    write_report(path, figures, ABOUT)
-    return path.read_text(encoding="utf-8")
+    return written(tmp_path_factory.mktemp("report"), figures)
 
 
 class _Reader(HTMLParser):
@@ -58,6 +72,12 @@ def test_every_plot_is_on_the_page_with_its_caption(page):
     assert page.count("<svg") == page.count('role="img"') == len(PLOTS) >= 9
 
 
+def test_every_plot_of_the_folder_has_a_place_on_the_page_and_a_name_of_its_own():
+    modules = modules_in("stages.reporting.plots")
+    assert {v for module in modules for v in vars(module).values() if isinstance(v, Plot)} == set(PLOTS)
+    assert len(BY_NAME) == len(PLOTS)
+
+
 def test_page_needs_nothing_but_itself(page):
     reader = _Reader(page)
     assert "script" not in reader.tags
@@ -84,16 +104,17 @@ def test_plots_take_the_ink_of_the_page(page):
     assert "#010203" not in drawings
 
 
-def test_two_writes_are_equal(page, figures, tmp_path):
-    write_report(tmp_path / "again.html", copy.deepcopy(figures), ABOUT)
-    assert (tmp_path / "again.html").read_text(encoding="utf-8") == page
+def test_figures_read_from_json_give_an_equal_page(page, figures, tmp_path):
+    text = json.dumps(figures.model_dump(mode="json", by_alias=True), allow_nan=False)
+    assert written(tmp_path, Figures.model_validate(json.loads(text))) == page
 
 
-def test_main_table_says_the_figures(page, figures):
+def test_main_table_has_the_figures(page, figures):
     row = re.search(r"<tbody class=\"generated\">.*?</tbody>", page, flags=re.DOTALL)
+    scores = score.of(figures.sets["generated"])
     assert row
-    accuracy = figures["sets"]["generated"]["score"]
-    assert f"{100 * accuracy['mean']:.2f} ± {100 * accuracy['std']:.2f}" in row[0]
+    assert scores
+    assert f"{100 * scores.mean:.2f} ± {100 * scores.std:.2f}" in row[0]
     assert "not measured" in page
 
 
@@ -113,51 +134,52 @@ OF_SETS = {
 @pytest.mark.parametrize(
     ("absent", "left_out"),
     [
-        ({"sets"}, OF_SETS),
-        ({"curves", "spectrum", "alignment"}, {"loss", "dispersion", "spectrum", "alignment"}),
-        ({"finetuning", "transfer"}, {"finetuning", "transfer"}),
-        ({"canonicalization"}, {"round_trip"}),
-        ({"frontier", "gain_over_baselines", "networks_per_minute"}, set()),
-        ({"histograms", "filters"}, {"histograms", "filters"}),
-        ({"bar", "tau", "verdict", "network"}, set()),
+        ({"sets": {}}, OF_SETS),
+        (
+            {"curves": None, "spectrum": None, "alignment": None, "watched": None},
+            {"loss", "dispersion", "spectrum", "alignment", "samples"},
+        ),
+        ({"finetuning": None, "transfer": []}, {"finetuning", "transfer"}),
+        ({"canonicalization": None}, {"round_trip"}),
+        ({"frontier": None, "gain_over_baselines": None}, set()),
+        ({"histograms": None, "filters": None}, {"histograms", "filters"}),
+        ({"bar": None, "tau": None, "verdict": Verdict(), "network": None}, set()),
     ],
 )
 def test_what_is_absent_is_not_drawn(absent, left_out):
-    figures = {key: value for key, value in made_up(5).items() if key not in absent}
+    figures = made_up(5).model_copy(update=absent)
     assert {plot.name for plot in PLOTS if plot.draw(figures) is None} == left_out
 
 
 def test_headings_without_anything_below_are_left_out(tmp_path):
-    write_report(tmp_path / "report.html", {"frontier": made_up(5)["frontier"], "networks_per_minute": 7}, ABOUT)
-    page = (tmp_path / "report.html").read_text("utf-8")
+    page = written(tmp_path, Figures(frontier=made_up(5).frontier), Run(networks_per_minute=7))
     assert re.findall("<h2>(.*?)</h2>", page) == ["In use", "What was run"]
 
 
 def test_the_frontier_is_a_line_of_the_plane():
     figures = made_up(5)
-    plane = {plot.name: plot for plot in PLOTS}["novelty"]
-    without = plane({key: value for key, value in figures.items() if key != "frontier"})
+    without = BY_NAME["novelty"].svg(figures.model_copy(update={"frontier": None}))
     assert without
     assert "best baseline" not in without
-    assert "best baseline" in (plane(figures) or "")
+    assert "best baseline" in (BY_NAME["novelty"].svg(figures) or "")
 
 
 def test_kernels_fill_as_many_lines_as_they_need():
     kernels = [[0.1 * i] * 27 for i in range(16)]
-    plot = {plot.name: plot for plot in PLOTS}["filters"]
-    figure = plot.draw({"filters": {"side": 3, "members": kernels, "generated": kernels[:8]}})
+    filters = Filters(side=3, tensor="conv.weight", members=kernels, generated=kernels[:8])
+    figure = BY_NAME["filters"].draw(Figures(filters=filters))
     assert figure
     assert [len(axes.images) for axes in figure.axes] == [1] * 24
     assert [axes.get_title(loc="left") for axes in figure.axes[::8]] == ["members", "", "generated"]
 
 
-def test_findings_are_told_in_their_sections(page):
+def test_findings_are_in_their_sections(page):
     sections = re.split("<h2>", page)
-    told = {section.split("</h2>")[0]: section for section in sections[1:]}
-    assert "worse than the best baseline, noise, by 0.12 points" in told["How good and how new"]
-    assert "2 of 100 generated networks repeat an earlier one" in told["Like trained networks, as a set"]
-    assert "1,234 networks are generated per minute" in told["In use"]
-    assert "aten.sort: no rule for this operation" in told["The members and their relabelling"]
+    texts = {section.split("</h2>")[0]: section for section in sections[1:]}
+    assert "worse than the best baseline, noise, by 0.12 points" in texts["How good and how new"]
+    assert "2 of 100 generated networks repeat an earlier one" in texts["Like trained networks, as a set"]
+    assert "1,234 networks are generated per minute" in texts["In use"]
+    assert "aten.sort: no rule for this operation" in texts["The members and their relabelling"]
 
 
 def test_relabelling_is_tabulated_before_after_and_undone(page):
@@ -173,85 +195,112 @@ def test_stages_report_in_words(page):
     assert "distance gain" not in page
 
 
-def _nulls(value: Any) -> Any:
-    return {key: _nulls(inner) for key, inner in value.items()} if isinstance(value, dict) else None
-
-
-def test_a_page_of_nulls_and_an_empty_one_are_written(tmp_path):
-    for i, (figures, about) in enumerate([({}, {}), (_nulls(made_up(5)), _nulls(ABOUT))]):
-        write_report(tmp_path / f"{i}.html", figures, about)
-        assert "<svg" not in (tmp_path / f"{i}.html").read_text("utf-8")
+def test_a_page_of_nothing_is_written_without_a_drawing(tmp_path):
+    page = written(tmp_path, Figures(), Run())
+    assert "<svg" not in page
+    assert "<table" not in page
 
 
 @pytest.mark.parametrize("accuracy", [0.0, 0.1, 0.9667, 1.0])
 @pytest.mark.parametrize("distance", [0.0, 1e-7, 1.0, 300.0])
 def test_sets_of_one_network_can_be_drawn(accuracy, distance):
-    points = {"score": [accuracy], "distance_in_tau": [distance], "max_iou": [None]}
-    figures = {"sets": {"new family": {"role": "baseline", "family": "mystery", "points": points}}}
-    assert [p.name for p in PLOTS if p(figures)] == ["novelty"]
+    points = {"score": [accuracy], "distance_in_tau": [distance]}
+    entry = SetFigures(role="baseline", family="mystery", networks=1, points=points)
+    figures = Figures(sets={"new family": entry})
+    assert [plot.name for plot in PLOTS if plot.svg(figures)] == ["novelty"]
+
+
+def test_pictures_are_written_of_what_there_is(figures, tmp_path):
+    assert BY_NAME["samples"].write_png(figures, tmp_path / "there.png")
+    assert (tmp_path / "there.png").read_bytes().startswith(b"\x89PNG")
+    assert not BY_NAME["samples"].write_png(Figures(), tmp_path / "absent.png")
+    assert not (tmp_path / "absent.png").exists()
 
 
 def test_hostile_words_are_escaped(tmp_path):
     hostile = '<script>alert("x")</script> & $\\frac'
     figures = made_up(5)
-    figures["sets"][hostile] = figures["sets"].pop("soup 4")
-    figures["histograms"] = {part: {hostile: next(iter(v.values()))} for part, v in figures["histograms"].items()}
-    figures["verdict"]["text"] = figures["dataset"]["name"] = hostile
-    write_report(
-        tmp_path / "report.html",
-        figures,
-        {**ABOUT, "experiment": hostile, "config": hostile, "hardware": {hostile: hostile}},
-    )
-    page = (tmp_path / "report.html").read_text("utf-8")
+    assert figures.alignment
+    assert figures.histograms
+    assert figures.gain_over_baselines
+    sets = {hostile if name == "soup 4" else name: entry for name, entry in figures.sets.items()}
+    densities = next(iter(figures.histograms.members.values()))
+    edges = next(iter(figures.histograms.edges.values()))
+    update = {
+        "sets": sets,
+        "histograms": Histograms(edges={hostile: edges}, members={hostile: densities}, generated={hostile: densities}),
+        "gain_over_baselines": figures.gain_over_baselines.model_copy(update={"rival": hostile}),
+        "alignment": figures.alignment.model_copy(update={"unpermuted": [hostile]}),
+        "transfer": [run.model_copy(update={"dataset": hostile}) for run in figures.transfer],
+    }
+    run = replace(RUN, experiment=hostile, config=hostile, hardware={hostile: hostile})
+    page = written(tmp_path, figures.model_copy(update=update), run)
     assert "script" not in _Reader(page).tags
-    assert page.count("&lt;script&gt;") >= 6
+    assert page.count("&lt;script&gt;") >= 12
 
 
-def test_a_regression_is_told_in_its_own_words(tmp_path):
-    figures = made_up(5) | {"score": "spearman", "tolerance": 0.25}
-    for entry in figures["sets"].values():
-        del entry["ece"], entry["per_class"]
-        entry.get("ensemble_curve", {}).pop("ece", None)
-    figures["sets"]["generated"]["further"] = {"r2": {"mean": 0.777}, "mae": {"mean": 0.111}}
-    write_report(tmp_path / "report.html", figures, ABOUT)
-    page = (tmp_path / "report.html").read_text("utf-8")
+def with_metrics(entry: SetFigures, **metrics: Any) -> SetFigures:
+    """The set with these metrics changed; None: not measured."""
+    return entry.model_copy(update=metrics)
+
+
+def test_a_regression_has_its_own_words(tmp_path):
+    figures = made_up(5)
+    sets = {}
+    for name, entry in figures.sets.items():
+        curve = ensemble_curve.of(entry)
+        curve = curve and curve.model_copy(update={"ece": None})
+        sets[name] = with_metrics(entry, ece=None, per_class=None, ensemble_curve=curve)
+    constant = Summary(mean=0.777, std=0, min=0.777, max=0.777, p10=0.777, p50=0.777, p90=0.777)
+    sets["generated"] = with_metrics(sets["generated"], r2=constant)
+    page = written(tmp_path, figures.model_copy(update={"score": "spearman", "tolerance": 0.25, "sets": sets}))
     assert "Spearman × 100" in page
     assert "0.777" in page
     assert "off by more than 0.25" in page
-    assert "accuracy" not in page.lower().replace("validation_accuracy", "").replace("accuracy 0.9631", "")
+    assert "accuracy" not in page.lower().replace("accuracy 0.9631", "")
 
 
 def test_columns_that_nothing_was_measured_for_are_left_out(page, tmp_path):
     assert "Copied statistics" not in page
     assert "R²" not in page
     figures = made_up(5)
-    for name in ("members", "generated"):
-        figures["sets"][name]["with_reference_statistics"] = {"mean": 0.5123, "std": 0.1}
-    write_report(tmp_path / "report.html", figures, ABOUT)
-    told = (tmp_path / "report.html").read_text("utf-8")
-    assert "Copied statistics" in told
-    assert "51.23 ± 10.00" in told
+    copied = Summary(mean=0.5123, std=0.1, min=0.4, max=0.6, p10=0.4, p50=0.5, p90=0.6)
+    sets = {
+        name: with_metrics(entry, with_reference_statistics=copied) if name in ("members", "generated") else entry
+        for name, entry in figures.sets.items()
+    }
+    with_column = written(tmp_path, figures.model_copy(update={"sets": sets}))
+    assert "Copied statistics" in with_column
+    assert "51.23 ± 10.00" in with_column
 
 
-def test_what_cannot_be_told_apart_is_a_badge_of_its_own(tmp_path):
-    figures = {"verdict": {"indistinguishable": True}}
-    write_report(tmp_path / "report.html", figures, ABOUT)
-    assert "Indistinguishable from held-out members: <b>yes</b>" in (tmp_path / "report.html").read_text("utf-8")
+def test_indistinguishable_networks_are_a_badge_of_their_own(tmp_path):
+    page = written(tmp_path, Figures(verdict=Verdict(indistinguishable=True)))
+    assert "Indistinguishable from held-out members: <b>yes</b>" in page
 
 
 def test_without_data_the_page_says_so_and_keeps_the_weights(tmp_path):
-    figures: dict[str, Any] = made_up(5) | {"score": None, "bar": None, "test_examples": None}
-    kept = ("role", "family", "networks", "distance", "distance_in_tau", "nearest_members_hit", "dispersion")
-    figures["sets"] = {name: {k: entry[k] for k in kept} for name, entry in figures["sets"].items()}
-    write_report(tmp_path / "report.html", figures, ABOUT)
-    page = (tmp_path / "report.html").read_text("utf-8")
-    assert "Without test data, figures of what networks compute are left out." in page
+    figures = made_up(5)
+    kept = ("distance", "distance_in_tau", "nearest_members_hit", "dispersion")
+    sets = {}
+    for name, entry in figures.sets.items():
+        metrics = {metric: (entry.model_extra or {})[metric] for metric in kept}
+        points = {"distance_in_tau": entry.points["distance_in_tau"]}
+        facts = {"role": entry.role, "family": entry.family, "networks": entry.networks, "points": points}
+        sets[name] = SetFigures(**facts, **metrics)
+    page = written(
+        tmp_path,
+        figures.model_copy(update={"score": None, "bar": None, "test_examples": None, "sets": sets}),
+    )
+    assert "Without test data, metrics of outputs are left out." in page
     assert "Distance, τ" in page
-    assert "Max-IoU" not in page
+    assert '<figure id="distances"' in page
+    assert "Max IoU" not in page
+    assert '<figure id="novelty"' not in page
 
 
 def test_a_subset_of_the_training_data_is_stated(page, tmp_path):
-    figures = {"dataset": {"name": "mnist", "train": 6000}}
-    write_report(tmp_path / "report.html", figures, {})
-    assert "a subset of 6,000 training examples" in (tmp_path / "report.html").read_text()
+    assert "a subset of 6,000 training examples" in written(
+        tmp_path, Figures(dataset=Images(name="mnist", train=6000)), Run()
+    )
     assert "subset" not in page

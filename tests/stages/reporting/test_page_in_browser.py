@@ -6,9 +6,9 @@ import shutil
 import subprocess
 
 import pytest
-from made_up_figures import ABOUT, made_up
+from made_up_figures import RUN, made_up
 
-from stages.reporting.page import write_report
+from stages.reporting.page import write_page
 from stages.reporting.plots import PLOTS
 
 MEASURE = """<!doctype html><meta charset="utf-8">{frames}<pre id="measured"></pre><script>
@@ -18,8 +18,9 @@ addEventListener("load", () => {{
     const page = frame.contentDocument;
     const boxes = [...page.querySelectorAll("svg")].map(svg => svg.getBoundingClientRect());
     const words = [...page.querySelectorAll("svg text")].map(text => text.getBoundingClientRect().height);
-    say.push([page.documentElement.scrollWidth, frame.contentWindow.innerWidth, boxes.length,
-              Math.min(...boxes.map(b => b.width)), Math.min(...boxes.map(b => b.height)), Math.min(...words)].join(" "));
+    const smallest = [boxes.map(b => b.width), boxes.map(b => b.height), words].map(all => Math.min(...all));
+    const widths = [page.documentElement.scrollWidth, frame.contentWindow.innerWidth];
+    say.push([...widths, boxes.length, ...smallest].join(" "));
   }}
   document.getElementById("measured").textContent = say.join(";");
 }});
@@ -30,7 +31,7 @@ def test_every_figure_is_drawn_and_nothing_overflows_on_a_desk_or_a_phone(tmp_pa
     chromium = shutil.which("chromium")
     if chromium is None:
         pytest.skip("chromium isn't installed")
-    write_report(tmp_path / "report.html", made_up(), ABOUT)
+    write_page(tmp_path / "report.html", made_up(), RUN)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     frames = "".join(
         f'<iframe width="{w}" height="800" style="border: 0" srcdoc="{html.escape(page)}"></iframe>'
