@@ -106,18 +106,22 @@ def _edge(axes: Axes, earlier: int, later: int) -> None:
     axes.add_patch(arrow)
 
 
-def draw_report(page: Path, target: Path) -> None:
-    """The page's head and first table beside its first section, in 256 colours so that the file is small."""
-    browser = next(
+def browser() -> str | None:
+    """The path of Chromium, if it is installed."""
+    return next(
         (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
     )
-    if browser is None:
+
+
+def draw_report(page: Path, target: Path) -> None:
+    """The page's head and first table beside its first section, in 256 colours so that the file is small."""
+    if (chromium := browser()) is None:
         sys.exit("the report's picture needs Chromium, which isn't on PATH (Debian: apt install chromium)")
     with tempfile.TemporaryDirectory() as folder:
         copy, shot = Path(folder) / "report.html", Path(folder) / "report.png"
         copy.write_text(page.read_text().replace("</head>", TWO_COLUMNS, 1))
         options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1920,1400"]
-        command = [browser, *options, f"--screenshot={shot}", copy.as_uri()]
+        command = [chromium, *options, f"--screenshot={shot}", copy.as_uri()]
         subprocess.run(command, check=True, capture_output=True, timeout=120)
         Image.open(shot).convert("RGB").quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(
             target, optimize=True
