@@ -5,7 +5,7 @@ from typing import Any
 import torch
 
 from stages.artifacts.members import WEIGHTS, network_of, open_zoo
-from stages.artifacts.reduction import FACTS, reduced
+from stages.artifacts.pca import FACTS, statistics
 from stages.canonical.alignment import ALIGNMENT, read_alignment, read_reference, read_symmetry
 from stages.context import Context, torch_threads
 from stages.flow.spaces.codes import effective_rank
@@ -16,20 +16,19 @@ from stages.store.weights import WeightsWriter
 
 
 def pack(zoo: Ref, canonical: Ref, params: PackParams, ctx: Context) -> dict[str, Any]:
-    """Stream members through their permutations into `weights[network, parameter]`, then reduce them.
+    """Stream members through their permutations into `weights[network, parameter]`, then measure their statistics.
 
     Mean, per-tensor statistics and spectrum are over the training members; the Gram matrix covers held-out members
-    too, centred on the training mean, so that they can be encoded without their having shaped the codes. Where there
-    are fewer parameters than networks, their principal directions are stored instead. Rows hold parameters; what the
-    reference measured itself (BatchNorm's running statistics) is kept beside them once.
+    too, centred on the training mean, so that they can be encoded without having shaped the codes. Where there are
+    fewer parameters than networks, the principal directions are stored instead. Rows hold parameters; the reference's
+    buffers (BatchNorm's running statistics) are stored beside them once.
     """
-    members = open_zoo(zoo)
-    network = network_of(members)
+    members, path = open_zoo(zoo), canonical.path / ALIGNMENT
     data = {name: members.attrs[name] for name in ("dataset", "datasets") if name in members.attrs}
-    attrs = {"network": network.model_dump(mode="json"), "stage": "pack", **data}
-    drawn, measured = members.layout.drawn, members.layout.measured
-    alignment, symmetry = read_alignment(canonical.path / ALIGNMENT), read_symmetry(canonical.path / ALIGNMENT)
-    attrs |= {"buffers": measured.to_json(), "symmetry": symmetry.to_json()}
+    attrs = {"network": network_of(members).model_dump(mode="json"), "stage": "pack", **data}
+    drawn, buffers = members.layout.drawn, members.layout.measured
+    alignment, symmetry = read_alignment(path), read_symmetry(path)
+    attrs |= {"buffers": buffers.to_json(), "symmetry": symmetry.to_json()}
     writer = WeightsWriter(ctx.out / WEIGHTS, drawn, members.names, attrs, params.compression)
     for start, stop in list(writer.missing()):
         rows = alignment.canonical(symmetry, members.layout, members.rows(start, stop), start)
@@ -37,16 +36,14 @@ def pack(zoo: Ref, canonical: Ref, params: PackParams, ctx: Context) -> dict[str
         ctx.progress(0.8 * stop / len(members), f"{stop} of {len(members)} rows")
     facts = {name: members.facts(name) for name in FACTS}
     with torch_threads(ctx.threads):
-        extra = reduced(writer, facts["split"])
-    values = torch.from_numpy(extra["pca/variance"].values)
-    if measured.slots:
-        buffers = read_reference(canonical.path / ALIGNMENT)[drawn.parameters :]
-        extra["buffers"] = Named(("buffer",), buffers.numpy())
+        extra = statistics(writer, facts["split"])
+    if buffers.slots:
+        extra["buffers"] = Named(("buffer",), read_reference(path)[drawn.parameters :].numpy())
     writer.finish(facts, extra)
-    rank = effective_rank(values)
+    variance = torch.from_numpy(extra["pca/variance"].values)
     return {
         "networks": len(members),
         "parameters": drawn.parameters,
-        "effective_rank": rank,
-        "flatness": float(values[0] / values.median()),
+        "effective_rank": effective_rank(variance),
+        "flatness": float(variance[0] / variance.median()),
     }

@@ -18,8 +18,10 @@ from stages.store.weights import Weights
 def export_networks(artifact: Path, folder: Path) -> int:
     """Write every network of a packed or sampled artifact as `<name>.safetensors`, with `config.json` beside them.
 
-    Each file is a whole state dict, which `load_state_dict(strict=True)` takes. Raises NotComplete if the artifact isn't
-    finished, DwfError if it holds no complete networks or the folder can't be written.
+    Each file is a whole state dict, which `load_state_dict(strict=True)` takes.
+
+    Raises NotComplete if the artifact isn't finished, DwfError if it holds no complete networks or the folder can't be
+    written.
     """
     manifest = read_manifest(artifact)
     if not (artifact / WEIGHTS).exists():
@@ -28,7 +30,8 @@ def export_networks(artifact: Path, folder: Path) -> int:
     module = build(network_of(store))
     if normalisers(module) and not any(slot.buffer for slot in store.layout.slots):
         raise DwfError(
-            f"{artifact}: the rows of a {manifest.stage} artifact lack BatchNorm's running statistics; export a sampled one"
+            f"{artifact}: the rows of a {manifest.stage} artifact lack BatchNorm's running statistics; "
+            "export a sampled one"
         )
     config = {name: store.attrs[name] for name in ("network", "dataset")} | {
         "stage": manifest.stage,

@@ -4,9 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from stages.errors import UsageError
 from stages.params.dataset import Dataset, dataset_from
 from stages.params.network import Network, network_from
@@ -38,9 +35,11 @@ def network_of(store: Shards | Weights) -> Network:
 
 
 def described(datasets: Mapping[str, Dataset]) -> dict[str, Any]:
-    """What a store says of its networks' data: `dataset`, or None and all `datasets` by name where there are several."""
-    each = {name: one.model_dump(mode="json") for name, one in datasets.items()}
-    return {"dataset": None, "datasets": each} if len(each) > 1 else {"dataset": each.popitem()[1]}
+    """A store's attributes on its networks' data: `dataset`, or None and, of several, all `datasets` by name."""
+    descriptions = {name: dataset.model_dump(mode="json") for name, dataset in datasets.items()}
+    if len(descriptions) > 1:
+        return {"dataset": None, "datasets": descriptions}
+    return {"dataset": next(iter(descriptions.values()), None)}
 
 
 def dataset_of(store: Weights, condition: Mapping[str, str | float] | None = None) -> Dataset | None:
@@ -48,16 +47,11 @@ def dataset_of(store: Weights, condition: Mapping[str, str | float] | None = Non
 
     Raises UsageError if there are several and it names none of them.
     """
-    several, told = store.attrs.get("datasets"), (condition or {}).get("dataset")
-    if several and told not in several:
+    datasets, name = store.attrs.get("datasets"), (condition or {}).get("dataset")
+    if datasets and name not in datasets:
         raise UsageError(
-            f"sample.condition: the zoo's networks are of {' and '.join(several)}; say which are wanted, e.g. "
-            f"{{dataset: {next(iter(several))}}}, which the flow is told by fit.condition: [dataset]"
+            f"sample.condition: the zoo's networks are of {' and '.join(datasets)}; say which are wanted, e.g. "
+            f"{{dataset: {next(iter(datasets))}}}, which needs fit.condition: [dataset]"
         )
-    found = several[told] if several else store.attrs["dataset"]
-    return dataset_from(found) if found else None
-
-
-def is_train(store: Weights) -> Tensor:
-    """Which packed networks the flow may learn from."""
-    return torch.from_numpy(store.facts("split") == "train")
+    description = datasets[name] if datasets else store.attrs["dataset"]
+    return dataset_from(description) if description else None

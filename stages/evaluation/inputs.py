@@ -9,9 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stages.artifacts.components import components
 from stages.artifacts.members import dataset_of
-from stages.artifacts.reduction import part_of
+from stages.artifacts.pca import packed_subset
 from stages.canonical.alignment import ALIGNMENT, read_form, read_reference
 from stages.canonical.form import CanonicalForm
 from stages.context import Context
@@ -20,11 +19,12 @@ from stages.evaluation.aligned_distance import AlignedDistance, Nearest
 from stages.evaluation.network_set import MemberReference
 from stages.evaluation.results import Results, results_of
 from stages.flow.spaces.codes import Codes
+from stages.flow.spaces.pca import components
 from stages.nets.stacked import outputs
 from stages.params.evaluate import EvaluateParams
 from stages.params.network import BatchNorm
 from stages.sampling.completion import Completion, completion
-from stages.sampling.selection import Choice, choice_of
+from stages.sampling.selection import Selection, selection_of
 from stages.seeds import generator
 from stages.store.weights import Weights, is_train
 
@@ -50,9 +50,9 @@ class EvaluationInputs:
         return completion(self.packed, BatchNorm.model_validate(how), self.ctx)
 
     @cached_property
-    def selection(self) -> Choice:
+    def selection(self) -> Selection:
         """As the generated networks were selected among those drawn, so are baselines."""
-        return choice_of(self.packed, self.sampled.attrs.get("keep_fraction", 1.0), self.ctx)
+        return selection_of(self.packed, self.sampled.attrs.get("keep_fraction", 1.0), self.ctx)
 
     @cached_property
     def members(self) -> Tensor:
@@ -171,4 +171,4 @@ def comparable(packed: Weights, sampled: Weights, folder: Path) -> Weights:
     assert dataset is not None, "several data sets, and the condition names one"
     index = np.flatnonzero(packed.facts("dataset") == condition["dataset"])
     folder.mkdir(exist_ok=True)
-    return part_of(packed, index, {"dataset": dataset.model_dump(mode="json")}, folder / "members.zarr")
+    return packed_subset(packed, index, {"dataset": dataset.model_dump(mode="json")}, folder / "members.zarr")

@@ -63,5 +63,5 @@ def _drawn(inputs: EvaluationInputs, level: Level, name: str) -> Tensor:
     if not level.selected or selection.data is None:
         return level.draw(count, draw)
     candidates = level.draw(len(selection.candidates(0, count)), draw)
-    best = selection.best(complete.module, complete.rows(candidates), count, inputs.ctx.device)
+    best = selection.select(complete.module, complete.rows(candidates), count, inputs.ctx.device)
     return best[:, : inputs.packed.layout.parameters]

@@ -4,7 +4,7 @@ import csv
 from pathlib import Path
 from typing import Any, cast
 
-from stages.artifacts.fitted import CURVES, WATCHED
+from stages.artifacts.fitted import CURVES, SAMPLE_SCORES
 from stages.canonical.alignment import ALIGNMENT
 from stages.errors import NotComplete
 from stages.evaluation.figures import Alignment, Curves, Samples
@@ -14,7 +14,7 @@ from stages.store.artifact import read_manifest
 
 def curves(fitted: Path) -> tuple[Curves, Samples | None]:
     """Fit's tables: losses and dispersion, and scores of samples on the way, if any were drawn."""
-    watched = fitted / WATCHED
+    watched = fitted / SAMPLE_SCORES
     samples = Samples.model_validate(_columns(watched)) if watched.exists() else None
     return Curves.model_validate(_columns(fitted / CURVES)), samples
 

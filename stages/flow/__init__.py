@@ -1,1 +1,1 @@
-"""Flow matching: paths, velocity networks, solvers, codes. Torch only, no files."""
+"""Flow matching: paths, couplings, solvers, velocity networks; `spaces` alone reads packed members."""

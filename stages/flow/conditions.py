@@ -1,7 +1,7 @@
-"""What a flow is told of the network it makes: facts about members as numbers, with nothing known as zeros."""
+"""Conditions of a flow: facts about members encoded as numbers, with zeros for what is unknown."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,39 +11,38 @@ from torch import Tensor
 
 from stages.errors import UsageError
 
-Value = str | float
-
 
 @dataclass(frozen=True)
 class Fact:
-    """One fact: the names that it can take, or a number's mean and standard deviation over members."""
+    """One fact: its categories, or a number's mean and standard deviation over members."""
 
     name: str
-    kinds: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
     mean: float = 0.0
     std: float = 1.0
 
     @property
     def width(self) -> int:
-        """Numbers that tell it: one per name, or the standardized number and a one that says it is known."""
-        return len(self.kinds) or 2
+        """Length of its encoding: one hot, or the standardized number and a one that marks it as known."""
+        return len(self.categories) or 2
 
     def encode(self, values: np.ndarray) -> Float[Tensor, "n width"]:
         """Raises UsageError naming a value that no member has."""
-        if not self.kinds:
+        if not self.categories:
             number = (torch.from_numpy(values.astype(np.float64)) - self.mean) / self.std
             return torch.stack([number, torch.ones_like(number)], dim=1).float()
-        told = [str(value) for value in values]
-        if strange := sorted(set(told) - set(self.kinds)):
+        names = [str(value) for value in values]
+        if unknown := sorted(set(names) - set(self.categories)):
             raise UsageError(
-                f"condition {self.name}: found {strange[0]!r}; expected one of {', '.join(self.kinds)}, which members have"
+                f"condition {self.name}: found {unknown[0]!r}; expected one of {', '.join(self.categories)}, "
+                "which members have"
             )
-        return torch.tensor([[float(value == kind) for kind in self.kinds] for value in told])
+        return torch.tensor([[float(name == category) for category in self.categories] for name in names])
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """The facts that a flow is told, in this order."""
+    """The facts that a flow is conditioned on, in this order."""
 
     facts: tuple[Fact, ...] = ()
 
@@ -54,33 +53,34 @@ class Conditions:
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """Numbers that tell each of them."""
+        """Lengths of their encodings."""
         return tuple(fact.width for fact in self.facts)
 
     @property
     def width(self) -> int:
-        """Numbers that tell all of them."""
+        """Length of all encodings together."""
         return sum(self.widths)
 
     def encode(self, values: Mapping[str, np.ndarray]) -> Float[Tensor, "n width"]:
         """Facts about networks as numbers; those left out are unknown: zeros.
 
-        Raises UsageError naming a fact that the flow wasn't told of, or a value that no member has.
+        Raises UsageError naming a fact that the flow isn't conditioned on, or a value that no member has.
         """
-        if strange := sorted(values.keys() - set(self.names)):
+        if unknown := sorted(values.keys() - set(self.names)):
             raise UsageError(
-                f"condition {strange[0]}: the flow was told {', '.join(self.names) or 'nothing'}; see fit.condition"
+                f"condition {unknown[0]}: the flow is conditioned on {', '.join(self.names) or 'nothing'}; "
+                "see fit.condition"
             )
         count = len(next(iter(values.values()))) if values else 1
-        parts = [
+        encodings = [
             fact.encode(values[fact.name]) if fact.name in values else torch.zeros(count, fact.width)
             for fact in self.facts
         ]
-        return torch.cat(parts, dim=1) if parts else torch.zeros(count, 0)
+        return torch.cat(encodings, dim=1) if encodings else torch.zeros(count, 0)
 
     def to_json(self) -> list[dict[str, Any]]:
         """Plain values."""
-        return [asdict(fact) for fact in self.facts]
+        return [{"name": f.name, "kinds": f.categories, "mean": f.mean, "std": f.std} for f in self.facts]
 
     @classmethod
     def from_json(cls, facts: list[dict[str, Any]]) -> "Conditions":
@@ -89,7 +89,7 @@ class Conditions:
 
 
 def conditions_of(facts: Mapping[str, np.ndarray]) -> Conditions:
-    """What these facts about the training members can be, and how they vary.
+    """The categories of these facts about the training members, and the mean and spread of numbers.
 
     Raises UsageError naming a fact that isn't known of every member.
     """

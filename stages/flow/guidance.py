@@ -1,4 +1,4 @@
-"""The velocity towards networks of which something is known."""
+"""Classifier-free guidance of the velocity."""
 
 from collections.abc import Callable
 
@@ -9,20 +9,20 @@ from stages.flow.ode import Velocity
 
 
 def guided(network: Callable[..., Tensor], condition: Float[Tensor, " conditions"], weight: float) -> Velocity:
-    """The velocity without what is known, plus `weight` times what knowing it changes (classifier-free guidance: Ho and
-    Salimans, arXiv 2207.12598).
+    """The unconditional velocity plus `weight` times its difference from the conditional one (classifier-free guidance:
+    Ho and Salimans, arXiv 2207.12598).
     """
 
     def velocity(x: Tensor, t: Tensor) -> Tensor:
-        told = condition.expand(len(x), -1)
+        batch = condition.expand(len(x), -1)
         if weight == 1:
-            return network(x, t, told)
-        without = network(x, t)
-        return without + weight * (network(x, t, told) - without) if weight else without
+            return network(x, t, batch)
+        unconditional = network(x, t)
+        return unconditional + weight * (network(x, t, batch) - unconditional) if weight else unconditional
 
     return velocity
 
 
-def calls(conditions: int, weight: float) -> int:
-    """How often the network is called for one velocity."""
+def network_calls(conditions: int, weight: float) -> int:
+    """Calls of the network per velocity."""
     return 2 if conditions and weight not in (0, 1) else 1

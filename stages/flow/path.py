@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 class PathSample(NamedTuple):
-    """One training point per pair: where on the path, when, and how fast."""
+    """One training point per pair of noise and data: the point on the path, its time, and the target velocity."""
 
     x_t: Float[Tensor, "batch dim"]
     t: Float[Tensor, " batch"]
@@ -22,6 +22,5 @@ def linear_path(
     noise: Float[Tensor, "batch dim"] | None = None,
 ) -> PathSample:
     """x_t = (1 - t) x0 + t x1 (+ noise), with target x1 - x0 (DeepWeightFlow, section 3)."""
-    share = t.unsqueeze(1)
-    x_t = torch.lerp(x0, x1, share)
+    x_t = torch.lerp(x0, x1, t.unsqueeze(1))
     return PathSample(x_t if noise is None else x_t + noise, t, x1 - x0)

@@ -1,4 +1,4 @@
-"""Laws of the source noise at t = 0, all of mean 0 and standard deviation 1."""
+"""The source noise at t = 0: distributions of mean 0 and standard deviation 1."""
 
 import math
 from typing import Literal
@@ -12,7 +12,7 @@ Law = Literal["gaussian", "uniform", "laplace"]
 def noise(
     law: Law, *shape: int, generator: torch.Generator | None = None, device: torch.device | str = "cpu"
 ) -> Tensor:
-    """Independent draws of a law: bounded at ±√3 if uniform, heavier in the tails than a Gaussian if Laplace."""
+    """Independent draws: bounded at ±√3 if uniform, heavier in the tails than a Gaussian if Laplace."""
     if law == "gaussian":
         return torch.randn(shape, generator=generator, device=device)
     if law == "uniform":

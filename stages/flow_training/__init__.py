@@ -1,1 +1,1 @@
-"""Training of the flow: data, batches, optimizer, output loss, monitoring, checkpoints."""
+"""Training of the flow: data, batches, optimizer, output loss, monitor, checkpoints."""

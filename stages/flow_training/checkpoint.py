@@ -1,7 +1,6 @@
-"""Everything of a fit that a checkpoint holds."""
+"""The state of a fit, and the checkpoint that holds all of it."""
 
 import csv
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,16 +9,18 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from stages.store.files import replacing
+
 Tensors = tuple[Tensor, ...] | list[Tensor]
 COLUMNS = ("step", "loss", "heldout_loss", "dispersion")
 
 
 @dataclass
-class State:
-    """The velocity network, its averaged weights, its optimizers, how far they are, and what was seen on the way.
+class TrainState:
+    """The velocity network, its averaged weights, its optimizers, the step, and what was measured so far.
 
-    `curves` has a row of COLUMNS per check; `watched` one per look at a few samples; `best` are the averaged weights of
-    the lowest held-out loss.
+    `curves` has a row of COLUMNS per check; `samples` a row per evaluation of samples; `best` are the averaged weights
+    of the lowest held-out loss.
     """
 
     model: nn.Module
@@ -27,7 +28,7 @@ class State:
     optimizers: tuple[torch.optim.Optimizer, ...]
     step: int = 0
     curves: list[list[float]] = field(default_factory=list)
-    watched: list[list[float]] = field(default_factory=list)
+    samples: list[list[float]] = field(default_factory=list)
     best: dict[str, Tensor] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:
@@ -37,29 +38,29 @@ class State:
             "average": self.average.state_dict(),
             "step": self.step,
             "best": self.best,
-            "optimizers": [one.state_dict() for one in self.optimizers],
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "curves": self.curves,
-            "watched": self.watched,
+            "samples": self.samples,
         }
-        torch.save(state, path.with_suffix(".tmp"))
-        os.replace(path.with_suffix(".tmp"), path)
+        with replacing(path) as partial:
+            torch.save(state, partial)
 
     def load(self, path: Path, device: torch.device) -> None:
         """Go on where a checkpoint was written."""
         state = torch.load(path, map_location=device, weights_only=True)
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
-        for one, kept in zip(self.optimizers, state["optimizers"], strict=True):
-            one.load_state_dict(kept)
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
         self.step, self.best = state["step"], state["best"]
-        self.curves, self.watched = state["curves"], state["watched"]
+        self.curves, self.samples = state["curves"], state["samples"]
 
     def weights(self) -> dict[str, Tensor]:
         """The averaged weights."""
         return {name: tensor.clone() for name, tensor in self.average.module.state_dict().items()}
 
     def stalled(self, patience: int | None) -> bool:
-        """Whether so many checks have passed since the held-out loss was lowest."""
+        """Whether the held-out loss was lowest at least `patience` checks ago."""
         heldout = [row[2] for row in self.curves]
         return patience is not None and len(heldout) - 1 - heldout.index(min(heldout)) >= patience if heldout else False
 
@@ -71,11 +72,10 @@ class State:
 
 
 def moving_average(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
-    """An exponential moving average of weights, faster at first, so that it soon forgets where they began."""
+    """An exponential moving average of weights; its decay rises to `decay`, so that initial weights are soon forgotten."""
 
     def update(averaged: Tensors, current: Tensors, count: Tensor | int) -> None:
-        kept = min(decay, (1 + int(count)) / (10 + int(count)))
-        torch._foreach_lerp_(averaged, current, 1 - kept)
+        torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + int(count)) / (10 + int(count))))
 
     return update
 

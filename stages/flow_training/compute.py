@@ -1,4 +1,4 @@
-"""On how many threads, and in which precision, a training step runs."""
+"""Threads, memory and precision of a training step."""
 
 import os
 from collections.abc import Iterator
@@ -7,51 +7,26 @@ from typing import Literal
 
 import torch
 
-from stages.artifacts.spaces import Space
 from stages.errors import UsageError
-from stages.flow.spaces.tokens import Tokens
-from stages.params.fit import FitParams, TokenVelocity
+from stages.flow.velocity.base import Cost
 
 GIB = 2**30
-UNIT_VALUES, PAIR_VALUES = 17, 6
-"""Values that a block keeps for its backward pass: per unit in widths, per pair in pair widths."""
 SMALL_STEP = 1e9
 """Floating-point operations of a training step below which one CPU thread does it."""
 
 
-def threads(space: Space, dim: int, params: FitParams, available: int) -> int:
+def threads(cost: Cost, batch: int, available: int) -> int:
     """One thread while a step is small: a second loses more by waiting than it gains, most of all on a busy machine."""
-    return available if 6 * params.batch * _products(space, dim, params) > SMALL_STEP else 1
+    return available if 6 * batch * cost.products > SMALL_STEP else 1
 
 
-def _products(space: Space, dim: int, params: FitParams) -> int:
-    """Multiplications of one example's forward pass, about."""
-    velocity = params.velocity
-    if not isinstance(velocity, TokenVelocity):
-        return 2 * dim * velocity.hidden + velocity.hidden**2
-    units, pairs = _tokens(space)
-    return velocity.depth * (12 * units * velocity.width**2 + 2 * pairs * velocity.pair_width**2)
-
-
-def _tokens(space: Space) -> tuple[int, int]:
-    """Units, and pairs of units."""
-    assert isinstance(space, Tokens)
-    units, pairs = (sum(s.tokens for s in space.shapes if (s.ends is None) == outer) for outer in (True, False))
-    return units, pairs
-
-
-def check_memory(space: Space, dim: int, params: FitParams, free: float) -> None:
-    """Raise UsageError where a step of the token flow needs more than `free` GiB for what its backward pass keeps."""
-    velocity = params.velocity
-    if not isinstance(velocity, TokenVelocity):
-        return
-    units, pairs = _tokens(space)
-    kept = UNIT_VALUES * units * velocity.width + PAIR_VALUES * pairs * velocity.pair_width
-    needed = 4 * params.batch * (velocity.depth * kept + 4 * dim) / GIB
-    if needed > free:
+def check_memory(cost: Cost, batch: int, free_gib: float) -> None:
+    """Raise UsageError where a step's backward pass needs more than the memory that is free."""
+    needed = 4 * batch * cost.activations / GIB
+    if needed > free_gib:
         raise UsageError(
-            f"fit: {units:,} units and {pairs:,} pairs of units need about {needed:.1f} GiB at a batch of {params.batch}, "
-            f"but {free:.1f} are free; lower fit.batch, fit.velocity.depth or pair_width, or use fit.space: {{kind: pca}}"
+            f"fit: {cost.tokens} need about {needed:.1f} GiB at a batch of {batch}, but {free_gib:.1f} are free; "
+            "lower fit.batch, fit.velocity.depth or pair_width, or use fit.space: {kind: pca}"
         )
 
 

@@ -1,65 +1,64 @@
-"""Packed members as points of the space that a flow lives on, held in memory or read as they are needed."""
+"""Training data of the flow: packed members as points of its space, in memory or read as they are needed."""
 
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from stages.artifacts.members import is_train
-from stages.artifacts.spaces import Space, located, space_of
 from stages.flow.conditions import Conditions, conditions_of
-from stages.flow.spaces.tokens import Tokens
+from stages.flow.spaces.base import Space, make_space
 from stages.flow_training.compute import GIB
 from stages.params.fit import FitParams
-from stages.store.weights import Weights
+from stages.store.weights import Weights, is_train
 
-PROBED = 1000
+PROBE_MEMBERS = 1000
 """Training members, at most, that spreads are measured on."""
-HELDOUT = 256
+HELDOUT_MEMBERS = 256
 """Held-out members, at most, that the held-out loss is measured on."""
 
 
 @dataclass(frozen=True)
-class Points:
-    """The members that the flow learns from, and those that it never sees, as points.
+class FlowData:
+    """The members that the flow is trained on, and those that are held out, as points.
 
-    `held` are all training members', None where they don't fit in memory: then `take` reads them from the store.
+    `cache` has all training members' points; where it is None, they didn't fit in memory and are read from the store.
     """
 
     packed: Weights
     space: Space
     conditions: Conditions
-    train: Int[np.ndarray, " members"]
-    others: Int[np.ndarray, " heldout"]
-    held: Float[Tensor, "members dim"] | None
+    train_index: Int[np.ndarray, " members"]
+    heldout_index: Int[np.ndarray, " heldout"]
+    cache: Float[Tensor, "members dim"] | None
 
     def __len__(self) -> int:
-        return len(self.train)
+        return len(self.train_index)
 
-    def take(self, index: Int[Tensor, " some"]) -> Float[Tensor, "some dim"]:
-        """Training members' points."""
-        return self.held[index] if self.held is not None else self._read(self.train[index.numpy()])
+    def points(self, index: Int[Tensor, " batch"]) -> Float[Tensor, "batch dim"]:
+        """Points of training members."""
+        return self.cache[index] if self.cache is not None else self._read(self.train_index[index.numpy()])
 
-    def known(self, index: Int[Tensor, " some"]) -> Float[Tensor, "some conditions"]:
-        """What the flow is told of training members."""
-        return self._known[index]
+    def condition(self, index: Int[Tensor, " batch"]) -> Float[Tensor, "batch conditions"]:
+        """Encoded facts about training members."""
+        return self._conditions[index]
 
     @cached_property
-    def _known(self) -> Tensor:
-        return self.conditions.encode({name: self.packed.facts(name)[self.train] for name in self.conditions.names})
+    def _conditions(self) -> Tensor:
+        return self.conditions.encode(
+            {name: self.packed.facts(name)[self.train_index] for name in self.conditions.names}
+        )
 
     @cached_property
     def heldout(self) -> Float[Tensor, "heldout dim"]:
-        """Held-out members' points."""
-        return self._read(self.others[:HELDOUT])
+        """Points of held-out members."""
+        return self._read(self.heldout_index[:HELDOUT_MEMBERS])
 
     @cached_property
-    def probe(self) -> Float[Tensor, "some dim"]:
-        """A few training members' points."""
-        return self._read(self.train[:PROBED]) if self.held is None else self.held[:PROBED]
+    def probe(self) -> Float[Tensor, "probe dim"]:
+        """Points of the first training members."""
+        return self._read(self.train_index[:PROBE_MEMBERS]) if self.cache is None else self.cache[:PROBE_MEMBERS]
 
     @property
     def dim(self) -> int:
@@ -71,21 +70,24 @@ class Points:
         """Root mean square of the coordinates around their means."""
         return float((self.probe - self.probe.mean(0)).square().mean().sqrt())
 
-    @property
-    def centre(self) -> Tensor:
-        """What dispersion is measured around: the mean, but of tokens, which come in any order, that of all alike: zero."""
-        mean = self.probe.mean(0)
-        return torch.zeros_like(mean) if isinstance(self.space, Tokens) else mean
+    def dispersion(self, points: Float[Tensor, "n dim"]) -> float:
+        """Root mean square distance of points from the training members' centre, over that of training members."""
+        centre = self.space.centre(self.probe)
+        spreads = [(x - centre).square().mean().sqrt() for x in (points, self.probe)]
+        return float(spreads[0] / spreads[1])
 
-    def _read(self, numbers: np.ndarray) -> Tensor:
-        return located(self.packed, self.space, numbers)
+    def _read(self, index: np.ndarray) -> Tensor:
+        return self.space.encode(self.packed, index)
 
 
-def points_of(packed: Weights, params: FitParams) -> Points:
-    """The members in the space that the parameters name, held in memory if that takes at most `params.max_memory_gib` GiB."""
-    space, fits = space_of(packed, params.space), is_train(packed).numpy()
-    train, others = np.flatnonzero(fits), np.flatnonzero(~fits)
-    small = len(train) * packed.layout.parameters * 4 <= params.max_memory_gib * GIB
-    held = located(packed, space, train) if small or params.space.kind == "pca" else None
-    facts = {name: packed.facts(name)[fits] for name in params.condition}
-    return Points(packed, space, conditions_of(facts), train, others, held)
+def flow_data(packed: Weights, params: FitParams) -> FlowData:
+    """The members in the space that parameters ask for, in memory if that takes at most `params.max_memory_gib` GiB.
+
+    Raises UsageError naming a fact in `params.condition` that isn't known of every member.
+    """
+    space, train = make_space(packed, params.space), is_train(packed).numpy()
+    train_index, heldout_index = np.flatnonzero(train), np.flatnonzero(~train)
+    fits = len(train_index) * packed.layout.parameters * 4 <= params.max_memory_gib * GIB
+    cache = space.encode(packed, train_index) if fits or space.cached else None
+    facts = {name: packed.facts(name)[train] for name in params.condition}
+    return FlowData(packed, space, conditions_of(facts), train_index, heldout_index, cache)

@@ -1,4 +1,4 @@
-"""A look at a few samples while the flow is being fitted: are they good on validation data, are they new?"""
+"""Evaluation of a few samples during a fit: scores on validation data, and distances to training members."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -7,70 +7,72 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from stages.artifacts.spaces import leave
 from stages.context import Context
 from stages.datasets import Validation, load_fitting
-from stages.flow_training.data import PROBED, Points
-from stages.members.scoring import appraised
-from stages.params.batchnorm import BatchNorm
+from stages.flow_training.data import PROBE_MEMBERS, FlowData
+from stages.members.scoring import scores_and_losses
 from stages.params.dataset import dataset_from
+from stages.params.network import BatchNorm
 from stages.sampling.completion import Completion, completion
 
-LOOK = ("step", "score", "score_std", "novelty", "novel_and_performant")
+SAMPLE_COLUMNS = ("step", "score", "score_std", "novelty", "novel_and_performant")
 EXAMPLES = 1000
 """Validation examples, at most, that samples are scored on."""
-BAR = 0.05
+BAR_QUANTILE = 0.05
 """Quantile of the members' validation scores from which a sample counts as performant."""
-VALUES = 2**27
+MAX_VALUES = 2**27
 """Weights of members, at most, that samples are compared with."""
 
 
 @dataclass(frozen=True)
-class Watch:
+class Monitor:
     """Scores samples on validation data, never on test data, and compares them with training members.
 
     Their distance is that of their tensors' sorted values, which no relabelling changes and no alignment is needed for:
     it is never above evaluate's, and novelty 1 means as far from the nearest member as the median member is.
     """
 
-    points: Points
+    data: FlowData
     validation: Validation
     completion: Completion
 
-    def look(self, points: Float[Tensor, "networks dim"]) -> list[float]:
+    def evaluate(self, points: Float[Tensor, "networks dim"]) -> list[float]:
         """Mean and standard deviation of the scores, median distance to a member, share novel and performant."""
-        rows = leave(points.cpu(), self.points.space, self.points.packed)
-        found, _ = appraised(self.completion.module, self.completion.rows(rows), self.validation, points.device)
-        near = torch.cdist(self._signatures(rows), self._members).amin(1) / self._own
-        good = (torch.from_numpy(found) >= self._bar) & (near >= 1)
-        return [float(found.mean()), float(found.std()), float(near.median()), float(good.float().mean())]
+        rows = self.data.space.decode(points.cpu(), self.data.packed)
+        module, complete = self.completion.module, self.completion.rows(rows)
+        scores, _ = scores_and_losses(module, complete, self.validation, points.device)
+        novelty = torch.cdist(self._sorted_values(rows), self._members).amin(1) / self._tau
+        both = (torch.from_numpy(scores) >= self._bar) & (novelty >= 1)
+        return [float(scores.mean()), float(scores.std()), float(novelty.median()), float(both.float().mean())]
 
     @cached_property
     def _members(self) -> Tensor:
-        packed = self.points.packed
-        few = max(2, min(PROBED, VALUES // packed.layout.parameters))
-        return self._signatures(packed.pick(self.points.train[:few]))
+        packed = self.data.packed
+        count = max(2, min(PROBE_MEMBERS, MAX_VALUES // packed.layout.parameters))
+        return self._sorted_values(packed.pick(self.data.train_index[:count]))
 
     @cached_property
-    def _own(self) -> float:
+    def _tau(self) -> float:
+        """Median distance of a member to the nearest other one."""
         distances = torch.cdist(self._members, self._members).fill_diagonal_(torch.inf)
         return float(distances.amin(1).median())
 
     @cached_property
     def _bar(self) -> float:
-        found = self.points.packed.facts("validation_score")[self.points.train]
-        return float(torch.quantile(torch.from_numpy(found).double(), BAR))
+        scores = self.data.packed.facts("validation_score")[self.data.train_index]
+        return float(torch.quantile(torch.from_numpy(scores).double(), BAR_QUANTILE))
 
-    def _signatures(self, rows: Tensor) -> Tensor:
-        parts = rows.split([slot.size for slot in self.points.packed.layout.slots], dim=1)
-        return torch.cat([part.sort(1).values for part in parts], dim=1)
+    def _sorted_values(self, rows: Tensor) -> Tensor:
+        """Rows with each tensor's values in ascending order."""
+        tensors = rows.split([slot.size for slot in self.data.packed.layout.slots], dim=1)
+        return torch.cat([tensor.sort(1).values for tensor in tensors], dim=1)
 
 
-def watch_of(points: Points, ctx: Context) -> Watch | None:
-    """What samples are watched with; None where the zoo has no data."""
-    dataset = points.packed.attrs["dataset"]
+def monitor_of(data: FlowData, ctx: Context) -> Monitor | None:
+    """The monitor of a fit; None where the zoo has no data."""
+    dataset = data.packed.attrs["dataset"]
     if dataset is None:
         return None
     _, validation = load_fitting(dataset_from(dataset), ctx.data_root)
-    few = Validation(validation.inputs[:EXAMPLES], validation.targets[:EXAMPLES])
-    return Watch(points, few, completion(points.packed, BatchNorm(), ctx))
+    examples = Validation(validation.inputs[:EXAMPLES], validation.targets[:EXAMPLES])
+    return Monitor(data, examples, completion(data.packed, BatchNorm(), ctx))

@@ -1,4 +1,4 @@
-"""How a flow's weights are moved, and how far at each step."""
+"""Optimizers and the learning rate schedule of the flow's training."""
 
 import math
 
@@ -6,10 +6,11 @@ import torch
 from torch import nn
 
 from stages.params.fit import FitParams, Muon, Optimizer
+from stages.schedule import half_cosine
 
 
 def optimizers(model: nn.Module, params: Optimizer) -> tuple[torch.optim.Optimizer, ...]:
-    """Muon for matrices and AdamW for what is left, or AdamW for all."""
+    """Muon for matrices and AdamW for the rest, or AdamW for all."""
     if not isinstance(params, Muon):
         return (_adamw(list(model.parameters()), params),)
     matrices = [p for p in model.parameters() if p.ndim == 2 and p.numel()]
@@ -18,11 +19,11 @@ def optimizers(model: nn.Module, params: Optimizer) -> tuple[torch.optim.Optimiz
     return muon, _adamw(rest, params)
 
 
-def cosine(step: int, params: FitParams) -> float:
+def learning_rate(step: int, params: FitParams) -> float:
     """The learning rate of a step."""
     o = params.optimizer
-    warm = min(1.0, (step + 1) / (o.warmup * params.steps)) if o.warmup else 1.0
-    return warm * (o.final_lr + (o.lr - o.final_lr) * (1 + math.cos(math.pi * step / params.steps)) / 2)
+    warmup = min(1.0, (step + 1) / (o.warmup * params.steps)) if o.warmup else 1.0
+    return warmup * half_cosine(o.lr, o.final_lr, math.pi * step / params.steps)
 
 
 def _adamw(weights: list[nn.Parameter], params: Optimizer) -> torch.optim.AdamW:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from stages.params.zoo import Recipe
+from stages.schedule import half_cosine
 
 ONE_CYCLE_START, ONE_CYCLE_END = 1 / 25, 1 / 250_000
 """Learning rates of one_cycle relative to its peak, as in arXiv 1708.07120 and torch's defaults."""
@@ -34,16 +35,13 @@ def relative_rate(recipe: Recipe, step: int, steps: int) -> float:
     if recipe.schedule == "one_cycle":
         peak = max(warmup - 1, 0.5)  # a cycle of a few steps still rises
         if step <= peak:
-            return _cosine(ONE_CYCLE_START, 1, step / peak)
-        return _cosine(1, ONE_CYCLE_END, (step - peak) / max(steps - 1 - peak, 1))
+            return half_cosine(ONE_CYCLE_START, 1, math.pi * min(step / peak, 1))
+        fraction = min((step - peak) / max(steps - 1 - peak, 1), 1)
+        return half_cosine(1, ONE_CYCLE_END, math.pi * fraction)
     if step < warmup:
         return (step + 1) / math.ceil(warmup)
-    return _cosine(1, 0, (step - warmup) / (steps - warmup)) if recipe.schedule == "cosine" else 1.0
-
-
-def _cosine(start: float, end: float, fraction: float) -> float:
-    """From start to end along half a cosine."""
-    return end + (start - end) * (1 + math.cos(math.pi * min(fraction, 1))) / 2
+    fraction = min((step - warmup) / (steps - warmup), 1)
+    return half_cosine(1, 0, math.pi * fraction) if recipe.schedule == "cosine" else 1.0
 
 
 def clip(weights: Sequence[Tensor], max_norm: float) -> None:

@@ -1,4 +1,4 @@
-"""Complete networks from drawn parameters: what isn't drawn is measured on training data, or is the reference's."""
+"""Completion of drawn parameters to whole networks: BatchNorm re-estimated on training data, other buffers copied."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Completion:
     module: nn.Module
     reference: dict[str, Tensor]
     data: Train | None
-    how: BatchNorm
+    batchnorm: BatchNorm
 
     @property
     def layout(self) -> Layout:
@@ -45,10 +45,10 @@ class Completion:
         """The buffers of every network, its running statistics measured anew."""
         if self.data is None:
             return self.copied(rows)
-        inputs, device = self.data.inputs[: self.how.images], next(self.module.parameters()).device
+        inputs, device = self.data.inputs[: self.batchnorm.images], next(self.module.parameters()).device
         drawn = self.layout.drawn
-        found = reestimate(self.module, drawn, rows.to(device), inputs.to(device), self.how.batch)
-        return self.copied(rows) | {name: tensor.cpu() for name, tensor in found.items()}
+        buffers = reestimate(self.module, drawn, rows.to(device), inputs.to(device), self.batchnorm.batch)
+        return self.copied(rows) | {name: tensor.cpu() for name, tensor in buffers.items()}
 
     def rows(self, rows: Drawn) -> Tensor:
         """Complete networks: the parameters, then the buffers measured anew."""
@@ -56,17 +56,17 @@ class Completion:
 
 
 def completion(
-    packed: Weights, how: BatchNorm, ctx: Context, condition: Mapping[str, str | float] | None = None
+    packed: Weights, batchnorm: BatchNorm, ctx: Context, condition: Mapping[str, str | float] | None = None
 ) -> Completion:
-    """What completes networks drawn, under this condition, from these packed members; training data are read only if
-    BatchNorm needs them.
+    """The completion of networks drawn, under this condition, from these packed members' distribution; training data
+    are read only if BatchNorm needs them.
 
     Raises DataMissing, UsageError as `dataset_of` does.
     """
     module, data = build(network_of(packed)), None
     if normalisers(module) and (dataset := dataset_of(packed, condition)) is not None:
         data, _ = load_fitting(dataset, ctx.data_root)
-    return Completion(module.to(ctx.device), reference_buffers(packed, module), data, how)
+    return Completion(module.to(ctx.device), reference_buffers(packed, module), data, batchnorm)
 
 
 def reference_buffers(packed: Weights, module: nn.Module) -> dict[str, Tensor]:
@@ -77,4 +77,4 @@ def reference_buffers(packed: Weights, module: nn.Module) -> dict[str, Tensor]:
         return {slot.name: state[slot.name].cpu() for slot in slots}
     stored = Layout.from_json(packed.attrs["buffers"])
     values = torch.from_numpy(packed.facts("buffers")).split([slot.size for slot in stored.slots])
-    return {slot.name: part.reshape(slot.shape) for slot, part in zip(stored.slots, values, strict=True)}
+    return {slot.name: value.reshape(slot.shape) for slot, value in zip(stored.slots, values, strict=True)}

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from stages.artifacts.members import open_weights
-from stages.artifacts.reduction import FACTS
+from stages.artifacts.pca import FACTS
 from stages.canonicalize import canonicalize
 from stages.context import Context
 from stages.flow.spaces.codes import principal_codes

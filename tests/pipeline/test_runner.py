@@ -193,7 +193,7 @@ def test_a_full_disk_is_one_clear_line_and_the_work_goes_on_later(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device", str(tmp_path))
 
-    monkeypatch.setattr(pack, "reduced", full)
+    monkeypatch.setattr(pack, "statistics", full)
     with pytest.raises(DwfError, match="No space left on device"):
         run(tmp_path, last="pack")
     monkeypatch.undo()

@@ -9,16 +9,16 @@ import pytest
 import torch
 
 from stages.artifacts.fitted import CURVES, VELOCITY, read_fitted
-from stages.artifacts.members import is_train, open_weights
-from stages.artifacts.reduction import FACTS
+from stages.artifacts.members import open_weights
+from stages.artifacts.pca import FACTS
 from stages.canonical.alignment import ALIGNMENT, Alignment
 from stages.context import Context
 from stages.datasets import Train, Validation, load_fitting
 from stages.errors import Diverged, UsageError
 from stages.fit import fit
-from stages.flow_training.batches import Batches, ahead, times
-from stages.flow_training.data import Points, points_of
-from stages.members.scoring import appraised
+from stages.flow_training.batches import Batches, prefetched, times
+from stages.flow_training.data import FlowData, flow_data
+from stages.members.scoring import scores_and_losses
 from stages.nets.registry import build
 from stages.pack import pack
 from stages.params.dataset import Dataset, dataset_from
@@ -27,11 +27,11 @@ from stages.params.network import MLP
 from stages.params.pack import PackParams
 from stages.params.sample import SampleParams
 from stages.sample import sample
-from stages.sampling import selection as choice
+from stages.sampling import selection
 from stages.store.arrays import Named, write_arrays
 from stages.store.layout import Layout
 from stages.store.refs import Ref
-from stages.store.weights import write_weights
+from stages.store.weights import is_train, write_weights
 from stages.symmetry.table import Axis, Group, Symmetry
 
 NETWORK = MLP(widths=(4, 3, 3))
@@ -176,13 +176,13 @@ def test_networks_are_drawn_from_the_law_that_was_fitted(packed: Ref, tmp_path: 
     assert (float(rows.abs().max()) < largest + 0.01) == (law == "uniform")
 
 
-def points(packed: Ref, **values: object) -> Points:
-    return points_of(open_weights(packed), params(**values))
+def data_of(packed: Ref, **values: object) -> FlowData:
+    return flow_data(open_weights(packed), params(**values))
 
 
 def test_a_batch_depends_on_the_seed_and_its_number_alone(packed: Ref):
     found = [
-        Batches(points(packed), params(seed=seed), 1.0).draw(step) for seed, step in ((0, 3), (0, 3), (0, 4), (1, 3))
+        Batches(data_of(packed), params(seed=seed), 1.0).draw(step) for seed, step in ((0, 3), (0, 3), (0, 4), (1, 3))
     ]
     for part in ("x_t", "t", "velocity"):
         same, again, later, other = (getattr(batch.path, part) for batch in found)
@@ -192,15 +192,15 @@ def test_a_batch_depends_on_the_seed_and_its_number_alone(packed: Ref):
 
 
 def test_batches_drawn_ahead_are_the_same_ones():
-    assert list(ahead(lambda i: i * i, 3, 9)) == [i * i for i in range(3, 9)]  # type: ignore[arg-type, return-value]
-    assert list(ahead(lambda i: i, 3, 3)) == []  # type: ignore[arg-type, return-value]
+    assert list(prefetched(lambda i: i * i, 3, 9)) == [i * i for i in range(3, 9)]  # type: ignore[arg-type, return-value]
+    assert list(prefetched(lambda i: i, 3, 3)) == []  # type: ignore[arg-type, return-value]
 
 
 @pytest.mark.parametrize("kind", ["raw", "tokens", "matched tokens"])
 def test_members_read_from_the_store_give_the_same_flow_as_members_in_memory(packed: Ref, tmp_path: Path, kind: str):
-    held, read = (points(packed, max_memory_gib=gib, **SPACES[kind]) for gib in (1.0, 1e-12))
-    assert held.held is not None
-    assert read.held is None
+    held, read = (data_of(packed, max_memory_gib=gib, **SPACES[kind]) for gib in (1.0, 1e-12))
+    assert held.cache is not None
+    assert read.cache is None
     flows = [
         fitted(packed, tmp_path / str(gib), steps=20, max_memory_gib=gib, **SPACES[kind]).path for gib in (1.0, 1e-12)
     ]
@@ -296,7 +296,7 @@ def test_a_flow_that_is_told_makes_what_is_asked_for(tmp_path: Path):
     ("told", "says"),
     [
         ({"initialisation": "xavier"}, "'xavier'; expected one of kaiming_uniform, normal"),
-        ({"dataset": "mnist"}, "condition dataset: the flow was told initialisation, validation_score"),
+        ({"dataset": "mnist"}, "condition dataset: the flow is conditioned on initialisation, validation_score"),
     ],
 )
 def test_what_the_flow_was_never_told_is_named(tmp_path: Path, told: dict[str, str], says: str):
@@ -320,7 +320,7 @@ def test_of_many_draws_the_best_on_training_data_are_kept(packed: Ref, tmp_path:
         sampled(packed, flow, tmp_path / "kept", 10, keep_fraction=0.25),
     )
     train, _ = load_fitting(dataset_from({"name": "iris"}), Path("data/0_raw"))
-    _, losses = appraised(build(NETWORK), drawn, train, torch.device("cpu"))
+    _, losses = scores_and_losses(build(NETWORK), drawn, train, torch.device("cpu"))
     best = sorted(np.argsort(losses)[:10].tolist())
     assert torch.allclose(kept, drawn[best], atol=1e-5)
     assert best != list(range(10))
@@ -336,14 +336,16 @@ def test_the_best_are_those_on_the_data_that_the_condition_names(tmp_path: Path,
         train, validation = load_fitting(dataset, root)
         return Train(train.inputs, (train.targets + bool(dataset.train)) % 3), validation
 
-    monkeypatch.setattr(choice, "load_fitting", relabelled)
+    monkeypatch.setattr(selection, "load_fitting", relabelled)
     best = {}
     for name in several:
         told = {"condition": {"dataset": name}}
         drawn = sampled(packed, flow, tmp_path / f"all {name}", 40, **told)
         kept = sampled(packed, flow, tmp_path / f"kept {name}", 10, keep_fraction=0.25, **told)
         for other, data in several.items():
-            _, losses = appraised(build(NETWORK), drawn, relabelled(dataset_from(data), Path())[0], torch.device("cpu"))
+            _, losses = scores_and_losses(
+                build(NETWORK), drawn, relabelled(dataset_from(data), Path())[0], torch.device("cpu")
+            )
             best[other] = drawn[sorted(np.argsort(losses)[:10].tolist())]
         assert torch.allclose(kept, best[name], atol=1e-5)
         assert not torch.allclose(best["a"], best["b"], atol=1e-2)
@@ -352,7 +354,7 @@ def test_the_best_are_those_on_the_data_that_the_condition_names(tmp_path: Path,
 def test_keeping_the_best_needs_data(tmp_path: Path):
     packed = packed_from(blob(), tmp_path / "packed", dataset=None)
     flow = fitted(packed, tmp_path / "fit", steps=2)
-    with pytest.raises(UsageError, match="no data to choose by"):
+    with pytest.raises(UsageError, match="no data to select by"):
         sampled(packed, flow, tmp_path / "sample", 4, keep_fraction=0.5)
 
 
@@ -373,7 +375,7 @@ def test_a_late_start_makes_variations_of_training_members(packed: Ref, tmp_path
 
 
 def test_a_late_start_is_no_answer_to_a_condition():
-    with pytest.raises(ValueError, match="start > 0 begins at any member"):
+    with pytest.raises(ValueError, match="start_time > 0 begins at any member"):
         SampleParams.model_validate({"networks": 1, "start_time": 0.5, "condition": {"dataset": "iris"}})
 
 
@@ -385,7 +387,7 @@ def test_a_fit_may_mind_outputs(packed: Ref, tmp_path: Path):
 
 
 def test_outputs_need_data(tmp_path: Path):
-    with pytest.raises(UsageError, match=r"fit\.outputs needs .* one data set"):
+    with pytest.raises(UsageError, match=r"fit\.output_loss_weight needs .* one data set"):
         fitted(packed_from(blob(), tmp_path / "packed", None), tmp_path / "fit", output_loss_weight=0.5, **TOKENS)
 
 
@@ -393,7 +395,7 @@ def test_outputs_need_data(tmp_path: Path):
 def test_of_several_facts_the_flow_learns_to_go_by_any(tmp_path: Path, dropout: float, choices: set[tuple[int, int]]):
     facts = ["initialisation", "validation_score"]
     asked = {"condition": facts, "condition_dropout": dropout, "batch": 400, "space": {"kind": "raw"}}
-    told = Batches(points(conditioned(tmp_path), **asked), params(**asked), 1.0).draw(0).condition
+    told = Batches(data_of(conditioned(tmp_path), **asked), params(**asked), 1.0).draw(0).condition
     assert told is not None
     known = [(int(row[:2].sum()), int(row[3])) for row in told]  # one name of two; a number's flag
     counts = {choice: known.count(choice) / 400 for choice in choices}

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 VERBS = ("zoo", "canonicalize", "pack", "fit", "sample", "evaluate")
 SOURCES = sorted((ROOT / "stages").rglob("*.py"))
-BY_NAME = {"stages.datasets.splits", "stages.members.sources", "stages.nets.model", "stages.nets.registry"}
+BY_NAME = {"stages.datasets.splits", "stages.flow.spaces.base", "stages.flow.velocity.base", "stages.members.sources", "stages.nets.model", "stages.nets.registry"}
 """They import what parameters name; `Params.modules` tells the keys."""
 
 

@@ -6,13 +6,13 @@ import torch
 from strategies import assert_close, random_rows, write_zoo
 
 from stages import pack as module
-from stages.artifacts import reduction
-from stages.artifacts.components import components, encoded
-from stages.artifacts.members import WEIGHTS, is_train
+from stages.artifacts import pca
+from stages.artifacts.members import WEIGHTS
 from stages.canonical.alignment import ALIGNMENT, read_alignment, read_symmetry
 from stages.canonicalize import canonicalize
 from stages.context import Context
 from stages.flow.spaces.codes import effective_rank, principal_codes, spectrum
+from stages.flow.spaces.pca import PcaSpace, components
 from stages.pack import pack
 from stages.params.canonicalize import CanonicalizeParams
 from stages.params.network import MLP
@@ -20,7 +20,7 @@ from stages.params.pack import PackParams
 from stages.store import weights
 from stages.store.chunks import ChunkPlan
 from stages.store.refs import Ref
-from stages.store.weights import Weights
+from stages.store.weights import Weights, is_train
 
 NETWORK = MLP(widths=(4, 6, 3))
 LAYOUT, ROWS = random_rows(NETWORK, 9)
@@ -111,7 +111,7 @@ def test_of_more_networks_than_parameters_directions_are_stored(tmp_path):
     centred = store.rows().double() - torch.from_numpy(store.facts("pca/mean")).double()
     gram = centred @ centred[fits].T
     found, expected = components(store, 5, whiten=True), principal_codes(gram[fits], 5, whiten=True)
-    mine, theirs = encoded(store, found, np.arange(60)), expected.encode(gram)
+    mine, theirs = PcaSpace(found).encode(store, np.arange(60)), expected.encode(gram)
     assert_close(mine * (mine * theirs).sum(0).sign(), theirs, 1e-4)
     assert_close(torch.from_numpy(store.facts("pca/variance")), spectrum(gram[fits])[: LAYOUT.parameters], 1e-5)
     assert not np.allclose(store.facts("pca/variance"), centred.T.cov(correction=0).diagonal().sort().values.flip(0))
@@ -122,7 +122,7 @@ def test_of_fewer_networks_than_parameters_the_gram_matrix_is_stored(store):
     gram, fits = torch.from_numpy(store.facts("pca/gram")), is_train(store)
     expected = principal_codes(gram[fits][:, fits], None, whiten=False)
     assert torch.equal(
-        encoded(store, components(store, None, whiten=False), np.arange(9)), expected.encode(gram[:, fits])
+        PcaSpace(components(store, None, whiten=False)).encode(store, np.arange(9)), expected.encode(gram[:, fits])
     )
 
 
@@ -184,7 +184,7 @@ def test_a_run_killed_between_rows_goes_on_and_ends_the_same(store, upstream, tm
 
 
 @pytest.mark.parametrize(
-    ("home", "where"), [(reduction, "mean_and_gram"), (module, "reduced"), (module, "effective_rank")]
+    ("home", "where"), [(pca, "mean_and_gram"), (module, "statistics"), (module, "effective_rank")]
 )
 def test_a_run_killed_after_the_rows_ends_the_same(store, upstream, tmp_path, monkeypatch, home, where):
     """The last of these is after the store was completed, and before the artifact was."""

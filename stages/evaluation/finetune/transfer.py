@@ -74,7 +74,7 @@ def make_transfer(name: str, home: FineTuneRun, train: Train, test: Test) -> Tra
         head = head_of(module, before)
         module = reheaded(module, head, classes)
     data = train if normalisers(module) else None
-    completion = Completion(module, home.completion.reference, data, home.completion.how)
+    completion = Completion(module, home.completion.reference, data, home.completion.batchnorm)
     return TransferRun(replace(home, completion=completion, train=train, test=test), layout, head)
 
 

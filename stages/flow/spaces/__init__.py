@@ -1,1 +1,1 @@
-"""The spaces that a flow lives on: rows of weights, principal codes, unit tokens."""
+"""The spaces that a flow lives on, one module per kind: rows of weights, PCA codes, neuron tokens."""

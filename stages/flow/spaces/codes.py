@@ -1,4 +1,4 @@
-"""Principal components of rows, exact and streamed: from their Gram matrix, or from their covariance where that is smaller."""
+"""Principal components of rows, exact and streamed: by their Gram matrix, or their covariance where that is smaller."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-Blocks = Iterable[tuple[int, int, Tensor]]
+ColumnBlocks = Iterable[tuple[int, int, Tensor]]
 """Column blocks of the rows: (start, stop, values [networks, stop - start])."""
 RowBlocks = Iterable[tuple[int, int, Tensor]]
 """Blocks of whole rows: (start, stop, values [stop - start, parameters])."""
@@ -15,11 +15,13 @@ FLOOR = 1e-7
 """Eigenvalues below this share of the largest count as zero."""
 
 
-def mean_and_gram(blocks: Blocks, train: Tensor, parameters: int) -> tuple[Tensor, Float[Tensor, "n n"]]:
+def mean_and_gram(blocks: ColumnBlocks, train: Tensor, parameters: int) -> tuple[Tensor, Float[Tensor, "n n"]]:
     """The mean row [parameters] over the networks that `train` [n] marks, and all rows' inner products around it.
 
     Each block is centred before it is multiplied, in float32, and added up in float64: uncentred products lose the
-    spectrum when the mean is large against the spread. Raises ValueError naming a network with a weight that isn't finite.
+    spectrum when the mean is large against the spread.
+
+    Raises ValueError naming a network with a weight that isn't finite.
     """
     mean = torch.empty(parameters)
     gram = torch.zeros(len(train), len(train), dtype=torch.float64)
@@ -59,14 +61,14 @@ def _check(block: Tensor, first: int, where: str) -> None:
 
 
 def spectrum(gram: Float[Tensor, "n n"]) -> Tensor:
-    """The variances along the n - 1 principal directions of n rows, descending: eigenvalues of the centred Gram over n."""
+    """The variances along the n - 1 principal directions of n rows, descending: the Gram matrix's eigenvalues/n."""
     return torch.linalg.eigvalsh(gram).flip(0)[:-1].clamp_min(0) / len(gram)
 
 
-def principal_directions(covariance: Float[Tensor, "p p"], most: int) -> tuple[Tensor, Float[Tensor, "p k"]]:
-    """The variances along the principal directions, descending, `most` of them at most, and these, of unit length."""
+def principal_directions(covariance: Float[Tensor, "p p"], count: int) -> tuple[Tensor, Float[Tensor, "p k"]]:
+    """The variances along the principal directions, descending, at most `count` of them, and these, of unit length."""
     values, vectors = torch.linalg.eigh(covariance)
-    return values.flip(0)[:most].clamp_min(0), _signed(vectors.flip(1)[:, :most])
+    return values.flip(0)[:count].clamp_min(0), _signed(vectors.flip(1)[:, :count])
 
 
 def effective_rank(values: Tensor) -> float:
@@ -103,10 +105,12 @@ class Codes:
         return self.encode(rows - mean if self.direct else (rows - mean) @ (train - mean).T)
 
     def mixture(self, codes: Float[Tensor, "n k"]) -> Float[Tensor, "n span"]:
-        """How much of each centred training row makes up each network; if `direct`, its centred row."""
+        """Weight of each centred training row in each network; if `direct`, its centred row."""
         return (codes.double() * self.scale) @ self.basis.T
 
-    def decode(self, codes: Float[Tensor, "n k"], mean: Tensor, blocks: Blocks) -> Iterator[tuple[int, int, Tensor]]:
+    def decode(
+        self, codes: Float[Tensor, "n k"], mean: Tensor, blocks: ColumnBlocks
+    ) -> Iterator[tuple[int, int, Tensor]]:
         """Column blocks of the networks with these codes; `blocks` are the training rows', in any column order."""
         mixture = self.mixture(codes).float()
         for start, stop, block in blocks:
@@ -122,7 +126,7 @@ def principal_codes(gram: Float[Tensor, "train train"], components: int | None, 
     """The leading components of a centred Gram matrix; all that carry variance if `components` is None."""
     values, vectors = torch.linalg.eigh(gram)
     values, vectors = values.flip(0), vectors.flip(1)
-    k = _kept(values[:-1], components)  # centring takes one
+    k = _rank(values[:-1], components)  # centring takes one
     norms = values[:k].sqrt()
     scale = norms / len(gram) ** 0.5 if whiten else torch.ones_like(norms)
     return Codes(_signed(vectors[:, :k]) / norms, scale)
@@ -132,15 +136,15 @@ def codes_along(
     directions: Float[Tensor, "p k"], variance: Float[Tensor, " k"], components: int | None, whiten: bool
 ) -> Codes:
     """The same from `principal_directions`."""
-    k = _kept(variance, components)
+    k = _rank(variance, components)
     scale = variance[:k].sqrt()
     return Codes(directions[:, :k], scale if whiten else torch.ones_like(scale), direct=True)
 
 
-def _kept(values: Tensor, components: int | None) -> int:
-    """How many of the leading components are wanted and carry variance."""
-    kept = int((values > FLOOR * values[:1]).sum())
-    return kept if components is None else min(components, kept)
+def _rank(values: Tensor, components: int | None) -> int:
+    """The number of leading components that are asked for and carry variance."""
+    rank = int((values > FLOOR * values[:1]).sum())
+    return rank if components is None else min(components, rank)
 
 
 def _signed(vectors: Tensor) -> Tensor:

@@ -1,1 +1,1 @@
-"""Velocity networks."""
+"""Velocity networks, one module per kind."""

@@ -4,6 +4,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from stages.flow.spaces.base import Space
+from stages.flow.velocity.base import Cost
+from stages.params.fit import Velocity
+
 
 class VelocityMLP(nn.Module):
     """Widths h, h/2, h; LayerNorm, GELU and dropout; a two-layer embedding of t; output initialised at zero."""
@@ -29,10 +33,22 @@ class VelocityMLP(nn.Module):
         t: Float[Tensor, " batch"],
         c: Float[Tensor, "batch conditions"] | None = None,
     ) -> Float[Tensor, "batch dim"]:
-        """The velocity at x and t, given what is known of the network (None: nothing)."""
-        told = x.new_zeros(len(x), self.conditions) if c is None else c
-        return self.out(self.body(torch.cat([x, told, self.time(t.unsqueeze(1))], dim=1)))
+        """The velocity at x and t under the condition c (None: unconditional)."""
+        condition = x.new_zeros(len(x), self.conditions) if c is None else c
+        return self.out(self.body(torch.cat([x, condition, self.time(t.unsqueeze(1))], dim=1)))
 
 
 def _block(fan_in: int, fan_out: int) -> list[nn.Module]:
     return [nn.Linear(fan_in, fan_out), nn.LayerNorm(fan_out), nn.GELU()]
+
+
+def build(params: Velocity, dim: int, space: Space, source_std: float, conditions: int) -> VelocityMLP:
+    """The network that parameters ask for; the space and its source don't matter to it."""
+    del space, source_std
+    return VelocityMLP(dim, conditions, params.hidden, params.time_dim, params.dropout)
+
+
+def cost(params: Velocity, dim: int, space: Space) -> Cost:
+    """That of its widest layers."""
+    del space
+    return Cost(2 * dim * params.hidden + params.hidden**2, 0, "")

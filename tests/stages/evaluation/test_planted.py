@@ -9,14 +9,14 @@ import pytest
 import torch
 from smoke import Done, run_smoke
 
-from stages.artifacts.members import WEIGHTS, is_train, open_weights, open_zoo
+from stages.artifacts.members import WEIGHTS, open_weights, open_zoo
 from stages.canonical.alignment import ALIGNMENT, read_aligner, read_reference
 from stages.context import Context
 from stages.evaluate import evaluate
 from stages.params.evaluate import EvaluateParams
 from stages.seeds import generator
 from stages.store.refs import Ref
-from stages.store.weights import write_weights
+from stages.store.weights import is_train, write_weights
 
 MEMBERS = 60
 DIGITS = (

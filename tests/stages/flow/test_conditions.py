@@ -1,4 +1,4 @@
-"""What a flow is told, and how much it counts."""
+"""Conditions of a flow, and guidance by them."""
 
 import numpy as np
 import pytest
@@ -8,24 +8,24 @@ from hypothesis import strategies as st
 
 from stages.errors import UsageError
 from stages.flow.conditions import Conditions, conditions_of
-from stages.flow.guidance import calls, guided
+from stages.flow.guidance import guided, network_calls
 
 KINDS = np.array(["normal", "torch", "torch", "uniform"], dtype=object)
 SCORES = np.array([0.9, 0.92, 0.94, 0.96])
 BOTH = conditions_of({"initialisation": KINDS, "validation_score": SCORES})
 
 
-def test_names_are_told_one_by_one_and_numbers_in_standard_deviations():
-    told = BOTH.encode({"initialisation": KINDS, "validation_score": SCORES})
+def test_categories_are_one_hot_and_numbers_in_standard_deviations():
+    encoded = BOTH.encode({"initialisation": KINDS, "validation_score": SCORES})
     assert BOTH.width == 3 + 2
-    assert told[:, :3].tolist() == [[1, 0, 0], [0, 1, 0], [0, 1, 0], [0, 0, 1]]
-    assert torch.allclose(told[:, 3], torch.tensor([-1.5, -0.5, 0.5, 1.5]) / 1.25**0.5, atol=1e-5)
-    assert (told[:, 4] == 1).all(), "a mean score is something known, and not the same as nothing"
+    assert encoded[:, :3].tolist() == [[1, 0, 0], [0, 1, 0], [0, 1, 0], [0, 0, 1]]
+    assert torch.allclose(encoded[:, 3], torch.tensor([-1.5, -0.5, 0.5, 1.5]) / 1.25**0.5, atol=1e-5)
+    assert (encoded[:, 4] == 1).all(), "a mean score is something known, and not the same as nothing"
 
 
 def test_what_is_left_out_is_zeros():
-    told = BOTH.encode({"validation_score": np.array([0.93])})
-    assert told[0, :3].tolist() == [0, 0, 0]
+    encoded = BOTH.encode({"validation_score": np.array([0.93])})
+    assert encoded[0, :3].tolist() == [0, 0, 0]
     assert not BOTH.encode({}).any()
     assert Conditions().encode({}).shape == (1, 0)
 
@@ -34,7 +34,7 @@ def test_what_is_left_out_is_zeros():
     ("asked", "says"),
     [
         ({"initialisation": ["orthogonal"]}, "found 'orthogonal'; expected one of normal, torch, uniform"),
-        ({"dataset": ["mnist"]}, "the flow was told initialisation, validation_score"),
+        ({"dataset": ["mnist"]}, "the flow is conditioned on initialisation, validation_score"),
     ],
 )
 def test_what_no_member_has_is_named(asked: dict[str, list[str]], says: str):
@@ -52,8 +52,8 @@ def test_facts_that_are_not_known_of_every_member_are_named():
     scores=st.lists(st.floats(0, 1, width=32), min_size=1, max_size=5),
 )
 def test_conditions_come_back_from_plain_values(names: list[str], scores: list[float]):
-    told = conditions_of({"initialisation": np.array(names, dtype=object), "validation_score": np.array(scores)})
-    assert Conditions.from_json(told.to_json()) == told
+    encoded = conditions_of({"initialisation": np.array(names, dtype=object), "validation_score": np.array(scores)})
+    assert Conditions.from_json(encoded.to_json()) == encoded
 
 
 @pytest.mark.parametrize(("weight", "expected"), [(0.0, 1.0), (1.0, 3.0), (2.5, 6.0)])
@@ -66,8 +66,8 @@ def test_guidance_goes_on_from_nothing_known_through_what_is_known(weight: float
 
     velocity = guided(network, torch.tensor([3.0]), weight)
     assert torch.equal(velocity(torch.zeros(2, 4), torch.zeros(2)), torch.full((2, 4), expected))
-    assert len(seen) == calls(1, weight)
+    assert len(seen) == network_calls(1, weight)
 
 
 def test_without_conditions_a_velocity_is_one_call():
-    assert calls(0, 2.0) == 1
+    assert network_calls(0, 2.0) == 1

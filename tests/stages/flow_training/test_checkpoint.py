@@ -7,18 +7,18 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from stages.flow_training.checkpoint import State, moving_average
+from stages.flow_training.checkpoint import TrainState, moving_average
 from stages.flow_training.optimizer import optimizers
 from stages.params.fit import Muon
 
 
-def state(heldout: list[float]) -> State:
+def state(heldout: list[float]) -> TrainState:
     model = nn.Linear(2, 2)
     curves = [[10.0 * i, 1.0, loss, 1.0] for i, loss in enumerate(heldout, 1)]
-    return State(model, AveragedModel(model), optimizers(model, Muon()), len(heldout), curves)
+    return TrainState(model, AveragedModel(model), optimizers(model, Muon()), len(heldout), curves)
 
 
-def _train(state: State) -> None:
+def _train(state: TrainState) -> None:
     state.model.zero_grad()
     state.model(torch.tensor([[1.0, -2.0]])).square().sum().backward()
     for optimizer in state.optimizers:
@@ -49,11 +49,11 @@ def test_the_summary_tells_the_last_and_the_lowest():
 
 def test_a_checkpoint_brings_everything_back(tmp_path: Path):
     one, other = state([3.0, 1.0]), state([])
-    one.watched, one.best = [[10.0, 0.9, 0.1, 1.0, 0.5]], one.weights()
+    one.samples, one.best = [[10.0, 0.9, 0.1, 1.0, 0.5]], one.weights()
     _train(one)
     one.save(tmp_path / "checkpoint.pt")
     other.load(tmp_path / "checkpoint.pt", torch.device("cpu"))
-    for name in ("step", "curves", "watched"):
+    for name in ("step", "curves", "samples"):
         assert getattr(one, name) == getattr(other, name)
     for a, b in ((one.weights(), other.weights()), (one.best, other.best)):
         assert all(torch.equal(a[name], b[name]) for name in a)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from stages.flow_training.optimizer import cosine, optimizers
+from stages.flow_training.optimizer import learning_rate, optimizers
 from stages.params.fit import AdamW, FitParams, Muon, Optimizer
 
 SHAPES = [(6, 4), (5, 5), (3, 8)]
@@ -51,7 +51,7 @@ def test_the_rate_rises_then_follows_a_cosine():
         "optimizer": {"lr": 1.0, "final_lr": 0.1, "warmup": 0.1},
     }
     params = FitParams.model_validate(values)
-    rates = [cosine(step, params) for step in range(101)]
+    rates = [learning_rate(step, params) for step in range(101)]
     assert rates[0] == pytest.approx(0.1)
     assert rates[:10] == sorted(rates[:10])
     assert rates[10:] == sorted(rates[10:], reverse=True)

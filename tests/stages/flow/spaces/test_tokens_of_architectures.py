@@ -44,7 +44,7 @@ def test_every_weight_is_in_exactly_one_token_and_comes_back(name: str):
     layout, _, rows, tokens = made(name)
     places = torch.cat([s.positions.flatten() for s in tokens.sets])
     assert places.sort().values.tolist() == list(range(layout.parameters))
-    assert torch.allclose(tokens.decode(tokens.encode(rows)), rows, atol=1e-5)
+    assert torch.allclose(tokens.decode_rows(tokens.encode_rows(rows)), rows, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["cnn", "resnet", "vit", "bert"])
@@ -67,8 +67,10 @@ def test_relabelled_networks_have_relabelled_velocities(draw: torch.Generator, n
     element = table.random(draw)
 
     def moved(points: torch.Tensor) -> torch.Tensor:
-        rows = tokens.decode(points)
-        return tokens.encode(torch.stack([layout.flatten(table.act(element, layout.unflatten(row))) for row in rows]))
+        rows = tokens.decode_rows(points)
+        return tokens.encode_rows(
+            torch.stack([layout.flatten(table.act(element, layout.unflatten(row))) for row in rows])
+        )
 
     x, t = torch.randn(2, tokens.dim, generator=draw).double(), torch.rand(2, generator=draw).double()
     with torch.no_grad():

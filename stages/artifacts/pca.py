@@ -1,4 +1,4 @@
-"""What rows of packed networks are reduced to: mean, spectrum and statistics; and a part of them as a store of its own."""
+"""Principal components and statistics of packed networks, and subsets of these as stores of their own."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -25,30 +25,30 @@ FACTS = (
     "validation_loss",
 )
 """What is stored about each packed member."""
-KEPT = ("network", "stage", "buffers", "symmetry")
-"""Attributes of a packed store that hold of any part of it."""
+SHARED = ("network", "stage", "buffers", "symmetry")
+"""Attributes of a packed store that hold of any subset of it."""
 
 
-def reduced(writer: WeightsWriter, split: np.ndarray) -> dict[str, Named]:
-    """Mean, per-tensor statistics, spectrum, and what codes are made from: of the training members alone."""
+def statistics(writer: WeightsWriter, split: np.ndarray) -> dict[str, Named]:
+    """Mean, per-tensor statistics, spectrum, and the basis of PCA codes: of the training members alone."""
     train = torch.from_numpy(split == "train")
     return _principal(writer, train, writer.layout.parameters) | _tensor_statistics(writer, train, writer.layout)
 
 
-def part_of(packed: Weights, index: np.ndarray, attrs: Mapping[str, Any], path: Path) -> Weights:
-    """The networks at these positions as if no others had been packed; a killed writing goes on where it stopped."""
-    names, kept = np.array(packed.names, dtype=object)[index], {name: packed.attrs[name] for name in KEPT}
-    writer = WeightsWriter(path, packed.layout, names.tolist(), {**kept, **attrs})
+def packed_subset(packed: Weights, index: np.ndarray, attrs: Mapping[str, Any], path: Path) -> Weights:
+    """The networks at these positions as if no others had been packed; a killed writer goes on where it stopped."""
+    names, shared = np.array(packed.names, dtype=object)[index], {name: packed.attrs[name] for name in SHARED}
+    writer = WeightsWriter(path, packed.layout, names.tolist(), {**shared, **attrs})
     for start, stop in list(writer.missing()):
         writer.write(start, packed.pick(index[start:stop]))
     facts = {name: packed.facts(name)[index] for name in FACTS}
     buffers = {"buffers": Named(("buffer",), packed.facts("buffers"))} if packed.has("buffers") else {}
-    writer.finish(facts, reduced(writer, facts["split"]) | buffers)
+    writer.finish(facts, statistics(writer, facts["split"]) | buffers)
     return Weights(path)
 
 
 def _principal(writer: WeightsWriter, train: Tensor, parameters: int) -> dict[str, Named]:
-    """Mean, spectrum, and what codes are made from, never larger than the smaller side of the rows squared."""
+    """Mean, spectrum, and a Gram matrix or directions, never larger than the smaller side of the rows squared."""
     if parameters < len(train):
         mean, covariance = mean_and_covariance(_rows(writer), train, parameters)
         values, directions = principal_directions(covariance, int(train.sum()) - 1)
@@ -70,12 +70,12 @@ def _rows(writer: WeightsWriter) -> Iterator[tuple[int, int, Tensor]]:
 
 def _tensor_statistics(writer: WeightsWriter, train: Tensor, layout: Layout) -> dict[str, Named]:
     """Mean and standard deviation of each tensor's values over all training members."""
-    total = torch.zeros(2, layout.parameters, dtype=torch.float64)
+    moments = torch.zeros(2, layout.parameters, dtype=torch.float64)
     for start, stop, block in writer.columns():
         values = block[train].double()
-        total[0, start:stop], total[1, start:stop] = values.mean(0), values.square().mean(0)
-    parts = [layout.unflatten(line) for line in total]
-    means = np.array([float(parts[0][s.name].mean()) for s in layout.slots])
-    squares = np.array([float(parts[1][s.name].mean()) for s in layout.slots])
+        moments[0, start:stop], moments[1, start:stop] = values.mean(0), values.square().mean(0)
+    first, second = (layout.unflatten(moment) for moment in moments)
+    means = np.array([float(first[s.name].mean()) for s in layout.slots])
+    squares = np.array([float(second[s.name].mean()) for s in layout.slots])
     spread = np.sqrt(np.maximum(squares - means**2, 0))
     return {"layout/mean": Named(("tensor",), means), "layout/std": Named(("tensor",), spread)}
