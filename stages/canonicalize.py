@@ -4,6 +4,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -90,12 +91,16 @@ class _Aligned:
         """Members `start`, `start + 1`, ... in canonical form."""
         return self.alignment.canonical(self.form.symmetry, self.form.layout, original, start)
 
+    @cached_property
+    def is_train(self) -> Tensor:
+        """Which members later stages learn from; the others are held out."""
+        return torch.from_numpy(self.members.facts("split") == "train")
+
     def blocks(self) -> Iterator[_Block]:
         """All members, a bounded number at a time."""
-        train = torch.from_numpy(self.members.facts("split") == "train")
         for start, stop in _spans(self.members):
             original = self.members.rows(start, stop)
-            yield _Block(start, original, self.canonical(original, start), train[start:stop])
+            yield _Block(start, original, self.canonical(original, start), self.is_train[start:stop])
 
     def distances(self, rows: Tensor, to: Tensor) -> Tensor:
         """L2 over the parameters, not the buffers."""
@@ -105,11 +110,6 @@ class _Aligned:
 
 def _spans(members: Shards) -> Iterator[tuple[int, int]]:
     return spans(len(members), max(1, min(BLOCK, VALUES // members.layout.parameters)))
-
-
-def _training(members: Shards) -> Tensor:
-    """Numbers of the members that later stages learn from."""
-    return torch.from_numpy(np.flatnonzero(members.facts("split") == "train"))
 
 
 @dataclass(frozen=True)
@@ -137,9 +137,10 @@ class _Passes:
 
     def _centre(self, aligned: _Aligned) -> Row:
         """The mean of the aligned training members, or the member nearest to it."""
-        training, total = _training(self.members), torch.zeros(self.form.layout.parameters, dtype=torch.float64)
+        total = torch.zeros(self.form.layout.parameters, dtype=torch.float64)
         for block in aligned.blocks():
             total += block.canonical[block.train].double().sum(0)
+        training = aligned.is_train.nonzero().flatten()
         mean = total / len(training)
         if self.params.reference == "mean":
             return mean.float()
@@ -224,7 +225,7 @@ def _barriers(
     aligned: _Aligned, module: nn.Module, count: int, train: Train, validation: Validation
 ) -> dict[str, float]:
     """The mean loss barrier to the reference of a few training members, as trained and aligned."""
-    members, few = aligned.members, _training(aligned.members)[1 : 1 + count].tolist()
+    members, few = aligned.members, aligned.is_train.nonzero().flatten()[1 : 1 + count].tolist()
     if not few:
         return {}
     train = Train(train.inputs[:PROBED], train.targets[:PROBED])

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import numpy as np
@@ -133,7 +134,7 @@ def test_statistics_of_each_tensor_equal_numpy(store, upstream):
         assert std == pytest.approx(float(values.std(correction=0)), rel=1e-9)
 
 
-def test_the_summary_says_what_was_stored(upstream, tmp_path):
+def test_the_summary_says_what_was_stored(upstream: tuple[Ref, Ref], tmp_path: Path):
     summary = pack(*upstream, PackParams(), context(tmp_path))
     store = Weights(tmp_path / WEIGHTS)
     variance = torch.from_numpy(store.facts("pca/variance"))
@@ -153,8 +154,8 @@ def test_chunks_do_not_change_what_is_packed(store, upstream, tmp_path, monkeypa
 def test_compression_does_not_change_the_digest(store, upstream, tmp_path):
     other = packed(tmp_path, upstream, compression="lz4")
     assert other.digest == store.digest
-    codecs = [[type(codec).__name__ for codec in s.array.metadata.codecs] for s in (store, other)]
-    assert ["BloscCodec" in names for names in codecs] == [False, True]
+    metadata = [json.loads((s.path / "weights/zarr.json").read_text()) for s in (store, other)]
+    assert ["blosc" in [codec["name"] for codec in m["codecs"]] for m in metadata] == [False, True]
 
 
 class Killed(Exception):
@@ -163,11 +164,11 @@ class Killed(Exception):
 
 @pytest.mark.parametrize("after", [1, 3, 5])
 def test_a_run_killed_between_rows_goes_on_and_ends_the_same(store, upstream, tmp_path, monkeypatch, after):
-    told = []
+    shares = []
 
     def dies(share, note):
-        told.append(share)
-        if len(told) == after:
+        shares.append(share)
+        if len(shares) == after:
             raise Killed
 
     with pytest.raises(Killed):
