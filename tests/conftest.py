@@ -28,7 +28,8 @@ os.fsync = lambda descriptor: None  # no test cuts the power, and every store wo
 @pytest.fixture
 def quick_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """The page has its own tests; elsewhere its plots would be most of the time."""
-    monkeypatch.setattr(report, "write_report", lambda path, figures, about: path.write_text("a page"))
+    monkeypatch.setattr(report, "write_page", lambda path, figures, run: path.write_text("a page"))
+    monkeypatch.setattr(report, "PLOTS", [])
 
 
 @pytest.fixture(scope="session")

@@ -120,7 +120,7 @@ def test_a_finished_run_is_reused_without_torch_or_prefect(finished: tuple[Path,
         "run()\nprint('loaded', {'torch', 'prefect', 'zarr'} & set(sys.modules))"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PROJECT, check=True).stdout
-    assert sum(" reused " in line for line in out.splitlines()) == 6
+    assert sum(" reused " in line for line in out.splitlines()) == 7
     assert "held-out" in out
     assert "report.html" in out
     assert "loaded set()" in out
@@ -128,7 +128,7 @@ def test_a_finished_run_is_reused_without_torch_or_prefect(finished: tuple[Path,
 
 def test_plan_says_what_would_happen(dwf: Dwf, finished: tuple[Path, Done]):
     out = dwf("plan", SMOKE, "--store", finished[0], "--set", "sample.networks=9")[1]
-    assert [line.split()[2] for line in out.splitlines()[1:] if line[0] != " "] == ["reuse"] * 4 + ["run"] * 2
+    assert [line.split()[2] for line in out.splitlines()[1:] if line[0] != " "] == ["reuse"] * 4 + ["run"] * 3
     assert "networks 8 -> 9" in out
 
 

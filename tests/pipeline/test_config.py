@@ -25,7 +25,10 @@ def test_every_shipped_configuration_is_valid_and_named_after_its_file(file: Pat
         ("zoo.members=-3", ["zoo.members", "greater than or equal to 2", "-3"]),
         ("fit.space.compnents=3", ["compnents", "did you mean 'components'"]),
         ("fit.preset=papr", ["papr", "paper_mlp"]),
-        ("zoo.dataset=mnits", ["zoo.dataset.name", "unknown value 'mnits', did you mean 'mnist'?", "iris, digits"]),
+        (
+            "zoo.dataset=mnits",
+            ["zoo.dataset.name", "unknown value 'mnits'; allowed here: iris, digits", "; did you mean 'mnist'?"],
+        ),
         ("zoo.dataset={name: mnits, size: 32}", ["zoo.dataset.name", "'mnist'", "'mnits'"]),
         ("zoo.dataset={nam: iris}", ["zoo.dataset.name: required, but missing; found {'nam': 'iris'}"]),
         (

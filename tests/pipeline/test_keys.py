@@ -213,7 +213,6 @@ SURPRISING = {
     ("sample", "members/scoring.py"): "the validation scores by which keep_fraction chooses",
     ("sample", "datasets"): "the training data for BatchNorm statistics and that choice",
     ("sample", "nets"): "the modules whose BatchNorm statistics are estimated anew",
-    ("sample", "symmetry/table.py"): "tokens are put back along its groups",
     (
         "evaluate",
         "canonical",

@@ -1,5 +1,7 @@
 """The dag on real input: reuse, why a stage runs, resumption, and equal digests however it got there."""
 
+import hashlib
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +11,7 @@ import pytest
 from smoke import SMOKE, run_smoke
 
 from pipeline import keys
+from pipeline import runner as runner_module
 from pipeline.config import PROJECT, load
 from pipeline.dag import STAGES, dag
 from pipeline.runner import Runner, run_directly
@@ -43,7 +46,7 @@ def test_the_dag_calls_every_stage_once_and_hands_on_what_it_needs():
         calls[stage] = upstream
         return f"made by {stage}"
 
-    assert dag(call) == "made by evaluate"
+    assert dag(call) == "made by report"
     assert tuple(calls) == STAGES
     assert calls["sample"] == {"packed": "made by pack", "fitted": "made by fit"}
 
@@ -64,13 +67,13 @@ def test_new_params_rerun_the_stage_and_those_after_it(store: Path):
     planned = {step.stage: step for step in Runner(load(SMOKE, ["fit.steps=40"], store)).plan()}
     assert planned["fit"].why == "new params: steps 60 -> 40"
     assert "upstream changed: fitted" in planned["sample"].why
-    assert ran(run(store, "fit.steps=40")) == {"fit", "sample", "evaluate"}
+    assert ran(run(store, "fit.steps=40")) == {"fit", "sample", "evaluate", "report"}
 
 
 def test_edited_code_reruns_the_stage_and_those_after_it(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     shutil.copytree(PROJECT / "stages", tmp_path / "stages", ignore=shutil.ignore_patterns("__pycache__"))
     with (tmp_path / "stages" / "fit.py").open("a") as file:
-        file.write("# one more line\n")
+        file.write("MORE = 1\n")
     monkeypatch.setattr(keys, "PACKAGES", tmp_path)
     keys.sources.cache_clear()
     try:
@@ -79,7 +82,7 @@ def test_edited_code_reruns_the_stage_and_those_after_it(store: Path, tmp_path: 
     finally:
         keys.sources.cache_clear()
     assert planned["fit"].why == "code changed: stages/fit.py"
-    assert ran(again) == {"fit", "sample", "evaluate"}
+    assert ran(again) == {"fit", "sample", "evaluate", "report"}
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -208,6 +211,67 @@ def test_an_artifact_of_another_format_version_is_named_and_not_read(finished, s
     planned = {step.stage: step for step in Runner(load(SMOKE, (), store)).plan()}
     assert planned["pack"].ref is None
     assert "format version 99" in planned["pack"].why
+
+
+def release_0_1(root: Path, stage: str, key: str) -> Path:
+    """An artifact's manifest as release 0.1 wrote it: keyed by the bytes of sources, evaluate's in 6_report."""
+    folder = root / {"pack": "3_packed", "evaluate": "6_report"}[stage] / key
+    folder.mkdir(parents=True)
+    (folder.parent / "latest").write_text(f"2026-11-26T18:05:40Z  smoke  {key}\n")
+    (folder / "manifest.json").write_text(RELEASE_0_1.replace('"pack"', f'"{stage}"').replace("d4a4", key))
+    return folder
+
+
+RELEASE_0_1 = """{
+ "format_version": 1,
+ "stage": "pack",
+ "key": "d4a4",
+ "experiment": "smoke",
+ "params": {"compression": null},
+ "upstream": {"zoo": "3188633caf74efb8", "canonical": "8691c11d60adc160"},
+ "code": {"stages/pack.py": "c7c77a3559623e7d"},
+ "versions": {"python": "3.11.7", "torch": "2.15.0", "zarr": "3.1.6", "dwf": "0.1.0"},
+ "created": "2026-11-26T18:05:40Z",
+ "seconds": 0.409,
+ "device": "x86_64",
+ "threads": 2,
+ "peak_memory_mb": 1157.5,
+ "summary": {"networks": 16},
+ "digest": "193215f73998b27616204fd255d27ed4e774ca230c79ce012bc05f14b8962f86",
+ "files": {"notes.json": {"size": 2, "sha256": "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"}},
+ "seal": "6cd1cd8848c9c1a7ef2f6b17bc9e4c119a500b89576e7946a7d8961dd1e7895f"
+}"""
+
+
+def test_a_manifest_of_release_0_1_is_read_with_its_seal(tmp_path: Path):
+    folder = release_0_1(tmp_path, "pack", "d4a4")
+    assert read_manifest(folder).key_format == 1
+    text = (folder / "manifest.json").read_text()
+    (folder / "manifest.json").write_text(text.replace('"threads": 2', '"threads": 3'))
+    with pytest.raises(NotComplete, match="changed since it was written"):
+        read_manifest(folder)
+
+
+@pytest.mark.parametrize(("stage", "folder"), [("pack", "3_packed"), ("evaluate", "6_report")])
+def test_the_plan_names_an_artifact_of_an_older_key_format(tmp_path: Path, stage: str, folder: str):
+    path = release_0_1(tmp_path, stage, "d4a4")
+    manifest = json.loads((path / "manifest.json").read_text())
+    del manifest["seal"]
+    seal = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+    (path / "manifest.json").write_text(json.dumps(manifest | {"seal": seal}))
+    planned = {step.stage: step for step in Runner(load(SMOKE, (), tmp_path)).plan()}
+    assert planned[stage].why == f"{folder}/d4a4 is of an older key format (1, now 2); made anew"
+    assert {step.why for step in planned.values() if step.stage != stage} == {"never run"}
+
+
+def test_a_manifest_says_its_key_format_and_another_one_is_made_anew(
+    finished, store: Path, monkeypatch: pytest.MonkeyPatch
+):
+    assert read_manifest(finished[1]["fit"][0].path).key_format == 2
+    for module in (keys, runner_module):
+        monkeypatch.setattr(module, "KEY_FORMAT", 3)
+    planned = Runner(load(SMOKE, (), store)).plan()
+    assert all("is of an older key format (2, now 3)" in step.why for step in planned)
 
 
 def test_manifests_hold_the_lineage(finished):

@@ -187,7 +187,7 @@ def test_after_a_kill_no_server_is_left_and_the_next_run_closes_the_books(
     (home / "server.json").write_text(json.dumps({"url": served.url, "pid": os.getpid()}))
     run_with_prefect(CONFIG, ["fit.steps=50"], served.store, None, load(CONFIG, [], served.store), lines := Lines())
     (home / "server.json").unlink()
-    assert lines.said[-1] == "evaluate done"
+    assert lines.said[-1] == "report done"
     assert list(home.glob("runs/*.lock")) == []
     runs = {run["id"]: run["state_name"] for run in served.ask("flow_runs")}
     assert runs.pop(killed) == "Crashed"

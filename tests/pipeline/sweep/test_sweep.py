@@ -11,10 +11,12 @@ import pytest
 from smoke import SMOKE, Done, Dwf
 
 from pipeline.sweep.points import Point, points_of
-from pipeline.sweep.report import summarised, sweep_key, write_sweep
+from pipeline.sweep.report import sweep_key, sweep_results, write_sweep
 from pipeline.sweep.run import Results, run_points
 from pipeline.sweep.spec import read_sweep
 from pipeline.sweep.workers import workers
+from stages.evaluation.figures import json_of, read_figures
+from stages.reporting.sweep_results import SweepResults
 from stages.store.artifact import find, read_manifest
 from stages.store.verify import require_sound
 
@@ -39,26 +41,27 @@ def count(results: Results, among: list[Point]) -> str:
     return results.count(among).partition(": ")[2]
 
 
-def page_of(root: Path, axes: list[str], results: Results) -> tuple[Path, dict[str, Any]]:
-    found = summarised(read_sweep(SMOKE, axes), points(root, axes), results)
-    return write_sweep(root, found), found
+def page_of(root: Path, axes: list[str], results: Results) -> tuple[Path, SweepResults]:
+    sweep = sweep_results(read_sweep(SMOKE, axes), points(root, axes), results)
+    return write_sweep(root, sweep), sweep
 
 
 def test_what_points_share_is_made_once(tmp_path: Path):
     found = points(tmp_path)
-    assert run_points(found, 1, silent).count(found) == "2 points, 12 stage results: 8 computed, 4 shared"
+    assert run_points(found, 1, silent).count(found) == "2 points, 14 stage results: 10 computed, 4 shared"
     assert (
-        run_points(found, 1, silent).count(found) == "2 points, 12 stage results: 0 computed, 4 shared, 8 there already"
+        run_points(found, 1, silent).count(found)
+        == "2 points, 14 stage results: 0 computed, 4 shared, 10 there already"
     )
     assert len([f for f in (tmp_path / "1_zoo").iterdir() if f.is_dir()]) == 1
 
 
 def test_what_a_run_left_is_used_and_what_is_gone_is_made_again(finished: tuple[Path, Done], store: Path):
     found = points(store)
-    assert count(run_points(found, 1, silent), found) == "2 computed, 4 shared, 6 there already"
+    assert count(run_points(found, 1, silent), found) == "3 computed, 4 shared, 7 there already"
     shutil.rmtree(store / finished[1]["sample"][0].path.relative_to(finished[0]))
     again = run_points(found, 1, silent)
-    assert count(again, found) == "1 computed, 4 shared, 7 there already"
+    assert count(again, found) == "1 computed, 4 shared, 9 there already"
     assert again.refs[found[0].steps["sample"].key].digest == finished[1]["sample"][0].digest
 
 
@@ -72,7 +75,7 @@ def test_a_killed_sweep_goes_on(store: Path):
         run_points(found, 1, kill)
     made = sum(bool(list((store / "5_sampled").glob(f"{p.steps['sample'].key}/manifest.json"))) for p in found)
     assert made >= 1, "what was finished before the kill is there"
-    assert count(run_points(found, 1, silent), found).startswith(f"{4 - made} computed")
+    assert count(run_points(found, 1, silent), found).startswith(f"{6 - made} computed")
 
 
 def test_processes_make_what_one_makes(store: Path, tmp_path: Path):
@@ -98,10 +101,10 @@ def test_a_failing_point_costs_the_others_nothing(store: Path):
     results = run_points(found, 1, silent)
     assert results.failure(found[0]) is None
     assert "lower fit.optimizer.lr" in (results.failure(found[1]) or "")
-    assert count(results, found) == "0 computed, 3 shared, 6 there already, 3 not made"
-    folder, summary = page_of(store, FAILING, results)
-    assert [bool(point["failed"]) for point in summary["points"]] == [False, True]
-    assert len(summary["rows"]) == 1
+    assert count(results, found) == "0 computed, 3 shared, 7 there already, 4 not made"
+    folder, sweep = page_of(store, FAILING, results)
+    assert [bool(point.failed) for point in sweep.points] == [False, True]
+    assert len(sweep.rows) == 1
     assert "lower fit.optimizer.lr" in (folder / "report.html").read_text()
 
 
@@ -123,19 +126,19 @@ def test_an_unforeseen_error_costs_its_own_point_alone(store: Path, monkeypatch:
 
 def test_the_artifact_holds_lineage_a_table_and_a_page(store: Path):
     results = run_points(points(store), 1, silent)
-    folder, found = page_of(store, AXES, results)
+    folder, sweep = page_of(store, AXES, results)
     manifest = read_manifest(folder)
     keys = [point.steps["evaluate"].key for point in points(store)]
     assert manifest.upstream == {"point 0": keys[0], "point 1": keys[1]}
     assert manifest.params["points"][1]["keys"]["zoo"] == points(store)[0].steps["zoo"].key
     assert require_sound(folder).stage == "sweep"
-    assert json.loads((folder / "sweep.json").read_text()) == found
+    assert json.loads((folder / "sweep.json").read_text()) == json_of(sweep)
     with (folder / "table.csv").open() as file:
         table = list(csv.DictReader(file))
     for point, line in zip(points(store), table, strict=True):
-        figures = json.loads((results.refs[point.steps["evaluate"].key].path / "figures.json").read_text())
+        figures = read_figures(results.refs[point.steps["evaluate"].key].path)
         assert line["sample.seed"] == str(point.values["sample.seed"])
-        assert float(line["score"]) == figures["sets"]["generated"]["score"]["mean"]
+        assert float(line["score"]) == figures.sets["generated"].score.mean
         assert float(line["calls"]) == 5  # Euler, five steps
 
 
@@ -155,11 +158,13 @@ def test_the_page_has_its_figures_and_needs_no_network(store: Path):
 
 def test_a_page_that_is_there_stays_and_other_points_have_another(store: Path):
     results = run_points(points(store), 1, silent)
-    folder, found = page_of(store, AXES, results)
+    folder, sweep = page_of(store, AXES, results)
     before = (folder / "manifest.json").stat().st_mtime_ns
-    assert write_sweep(store, found) == folder
+    assert write_sweep(store, sweep) == folder
     assert (folder / "manifest.json").stat().st_mtime_ns == before
-    failed = found | {"points": [found["points"][0], found["points"][1] | {"failed": "why"}]}
+    failed = sweep.model_copy(
+        update={"points": [sweep.points[0], sweep.points[1].model_copy(update={"failed": "why"})]}
+    )
     assert sweep_key(failed) != folder.name
 
 
@@ -168,7 +173,7 @@ def test_the_command_takes_several_axes_after_one_grid_and_ends_with_a_table(dwf
         "sweep", SMOKE, "--grid", "sample.seed=0,1", "sample.method=euler", "--store", store, "--jobs", "1"
     )
     assert code == 0, err
-    assert "2 points, 12 stage results: 2 computed, 4 shared, 6 there already" in out
+    assert "2 points, 14 stage results: 3 computed, 4 shared, 7 there already" in out
     rows = [line.split()[:2] for line in out.splitlines() if "±" in line]
     assert rows == [["euler", "2"]], "two seeds are runs of the same"
     report = re.search(r"Report: (\S+)", out)
