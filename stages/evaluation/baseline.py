@@ -9,6 +9,7 @@ from torch import Tensor
 
 from stages.evaluation.inputs import EvaluationInputs
 
+Members = Float[Tensor, "members parameters"]
 Rows = Float[Tensor, "networks parameters"]
 Draw = Callable[[int, torch.Generator], Tensor]
 """So many networks as rows, from a generator."""

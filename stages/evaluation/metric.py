@@ -78,7 +78,7 @@ class Metric(Generic[T]):
         return None if value is None else self._adapter.validate_python(value)
 
     @cached_property
-    def _adapter(self) -> TypeAdapter[T]:
+    def _adapter(self) -> TypeAdapter:  # of T; beartype knows no parameters of this class
         return TypeAdapter(self.type)
 
     @property

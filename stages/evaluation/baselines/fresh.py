@@ -6,12 +6,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from stages.artifacts.members import UNKNOWN, network_of
+from stages.artifacts.members import network_of
 from stages.evaluation.baseline import Level, baseline
 from stages.evaluation.inputs import EvaluationInputs
 from stages.nets.initialise import initialise
 from stages.seeds import generator
-from stages.store.weights import is_train
+from stages.store.weights import UNKNOWN, is_train
 
 
 @baseline(order=60)

@@ -5,7 +5,7 @@ from functools import partial
 
 import torch
 
-from stages.evaluation.baseline import Level, Rows, baseline, choose_several, with_matched_level
+from stages.evaluation.baseline import Level, Members, Rows, baseline, choose_several, with_matched_level
 from stages.evaluation.inputs import EvaluationInputs
 
 
@@ -21,7 +21,7 @@ def interpolation(inputs: EvaluationInputs) -> Iterator[Level]:
         yield Level(f"{fraction:g}", partial(interpolated, inputs.members, fraction))
 
 
-def interpolated(members: Rows, fraction: float, count: int, draw: torch.Generator) -> Rows:
+def interpolated(members: Members, fraction: float, count: int, draw: torch.Generator) -> Rows:
     """Points between random pairs of aligned members, `fraction` of the way to the second."""
     pairs = torch.stack([choose_several(len(members), 2, draw) for _ in range(count)])
     return torch.lerp(members[pairs[:, 0]], members[pairs[:, 1]], fraction)

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from stages.evaluation.baseline import Level, Rows, baseline, with_matched_level
+from stages.evaluation.baseline import Level, Members, Rows, baseline, with_matched_level
 from stages.evaluation.inputs import EvaluationInputs
 
 
@@ -20,7 +20,7 @@ def noise(inputs: EvaluationInputs) -> Iterator[Level]:
 
 
 def noisy_members(
-    members: Rows, spread: Float[Tensor, " parameters"], level: float, count: int, draw: torch.Generator
+    members: Members, spread: Float[Tensor, " parameters"], level: float, count: int, draw: torch.Generator
 ) -> Rows:
     """Random members plus Gaussian noise of `level` times each tensor's standard deviation, given per parameter."""
     chosen = members[torch.randint(len(members), (count,), generator=draw)]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import torch
 
-from stages.evaluation.baseline import Level, Rows, baseline
+from stages.evaluation.baseline import Level, Members, Rows, baseline
 from stages.evaluation.inputs import EvaluationInputs
 
 
@@ -14,6 +14,6 @@ def retrieval(inputs: EvaluationInputs) -> Iterator[Level]:
     yield Level("", lambda count, draw: nearest_members(inputs.generated, inputs.members), selected=False)
 
 
-def nearest_members(rows: Rows, members: Rows) -> Rows:
+def nearest_members(rows: Rows, members: Members) -> Rows:
     """For every network the member nearest to it as the rows are."""
     return members[torch.cdist(rows, members).argmin(1)]

@@ -5,7 +5,7 @@ from functools import partial
 
 import torch
 
-from stages.evaluation.baseline import Level, Rows, baseline, choose_several
+from stages.evaluation.baseline import Level, Members, Rows, baseline, choose_several
 from stages.evaluation.inputs import EvaluationInputs
 
 
@@ -16,6 +16,6 @@ def soup(inputs: EvaluationInputs) -> Iterator[Level]:
         yield Level(f"{size}", partial(soups, inputs.members, size))
 
 
-def soups(members: Rows, size: int, count: int, draw: torch.Generator) -> Rows:
+def soups(members: Members, size: int, count: int, draw: torch.Generator) -> Rows:
     """Means of `size` different aligned members."""
     return torch.stack([members[choose_several(len(members), size, draw)].mean(0) for _ in range(count)])

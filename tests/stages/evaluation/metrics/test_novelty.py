@@ -1,0 +1,58 @@
+"""Metrics of novelty against closed forms."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from network_sets import measured_set, network_set
+
+from stages.evaluation.figures import Summary
+from stages.evaluation.metrics.novelty import (
+    jensen_shannon_distance,
+    novel_and_performant_shares,
+    wasserstein_distance,
+)
+
+seeds = st.integers(0, 10_000)
+
+
+def test_novel_and_performant_are_those_above_the_bar_and_far_enough():
+    performant, distance = torch.tensor([True, False, True, True]), torch.tensor([3.0, 3.0, 1.0, 0.4])
+    shares = novel_and_performant_shares(performant, distance, tau=2.0, margins=(0.25, 1.0))
+    assert shares == {"0.25": 0.5, "1.0": 0.25}
+
+
+def test_a_network_at_the_bar_is_performant():
+    networks = network_set()
+    shares = measured_set()["novel_and_performant"]
+    scores, tau = networks.outcome.scores, networks.reference.tau
+    for margin in (0.5, 1.0):
+        performant = [float(s) >= 0.5 and float(d) > margin * tau for s, d in zip(scores, networks.nearest.distance)]
+        assert shares[str(margin)] == sum(performant) / 4
+
+
+def test_members_are_never_their_own_nearest_member():
+    figures = measured_set("members")
+    for name in ("distance", "distance_quotient", "distance_normalised"):
+        summary = figures[name]
+        assert isinstance(summary, Summary)
+        assert summary.min > 0
+    assert figures["distance_in_tau"] == pytest.approx(1)
+    assert figures["wasserstein"] == figures["jensen_shannon"] == 0
+
+
+@given(seeds)
+def test_samples_of_distances_that_are_moved_differ_by_the_move(seed: int):
+    values = torch.rand(30, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    assert wasserstein_distance(values + 0.7, values) == pytest.approx(0.7)
+    assert jensen_shannon_distance(values, values) == 0
+    assert jensen_shannon_distance(values + 2, values) == pytest.approx(1), "nothing in common"
+    assert jensen_shannon_distance(values[:1], values[:1]) == 0
+
+
+def test_half_of_the_mass_elsewhere_has_a_known_jensen_shannon_distance():
+    here, half = torch.zeros(4), torch.tensor([0.0, 0.0, 1.0, 1.0])
+    divergence = (math.log2(1 / 0.75) + 0.5 * math.log2(0.5 / 0.75) + 0.5 * math.log2(0.5 / 0.25)) / 2
+    assert jensen_shannon_distance(half, here) == pytest.approx(math.sqrt(divergence))
