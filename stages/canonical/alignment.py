@@ -1,4 +1,4 @@
-"""The canonical forms that canonicalize found."""
+"""The alignment of a zoo's members: permutations and scales of each, with their store."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -75,25 +75,25 @@ def _dims(group: str, values: Tensor) -> tuple[str, ...]:
 def read_alignment(path: Path) -> Alignment:
     """The permutations and scales in an alignment store."""
     group = open_group(path)
-    found: dict[str, dict[str, Tensor]] = {"permutations": {}, "scales": {}}
+    tables: dict[str, dict[str, Tensor]] = {"permutations": {}, "scales": {}}
     for array, _ in arrays_of(group):
         kind, _, name = array.partition("/")
-        if kind in found:
+        if kind in tables:
             values = torch.from_numpy(read(group, array))
-            found[kind][name] = values.long() if kind == "permutations" else values
-    return Alignment(found["permutations"], found["scales"])
+            tables[kind][name] = values.long() if kind == "permutations" else values
+    return Alignment(tables["permutations"], tables["scales"])
 
 
 def aligner_json(aligner: Aligner) -> dict[str, Any]:
-    """What an alignment store keeps of how its members were aligned."""
-    how = {name: getattr(aligner, name) for name in ("method", "streams", "max_sweeps")}
-    return {"symmetry": aligner.symmetry.to_json(), "aligned": how}
+    """The attributes of an alignment store that say how its members were aligned."""
+    options = {"method": aligner.method, "streams": aligner.streams, "max_sweeps": aligner.max_sweeps}
+    return {"symmetry": aligner.symmetry.to_json(), "aligned": options}
 
 
 def read_aligner(path: Path) -> Aligner:
-    """How the members of an alignment store were aligned, to align others alike."""
-    how: Any = open_group(path).attrs["aligned"]
-    return Aligner(read_symmetry(path), **how)
+    """The aligner of an alignment store's members, to align other networks alike."""
+    options: Any = open_group(path).attrs["aligned"]
+    return Aligner(read_symmetry(path), **options)
 
 
 def read_form(path: Path, layout: Layout) -> CanonicalForm:

@@ -88,8 +88,8 @@ def losses(
     module: nn.Module, layout: Layout, rows: Rows, train: Train, validation: Validation
 ) -> Float[Tensor, " networks"]:
     """Mean cross-entropy, or mean squared error where targets are numbers."""
-    drawn, targets = rows[:, : layout.drawn.parameters], validation.targets
-    statistics = reestimate(module, layout.drawn, drawn, train.inputs, BATCH)
-    predictions = outputs(module, layout.drawn, drawn, validation.inputs, statistics)
+    drawn, targets = rows[:, : layout.parameter_layout.size], validation.targets
+    statistics = reestimate(module, layout.parameter_layout, drawn, train.inputs, BATCH)
+    predictions = outputs(module, layout.parameter_layout, drawn, validation.inputs, statistics)
     loss = F.mse_loss if targets.is_floating_point() else F.cross_entropy
     return torch.stack([loss(predicted, targets) for predicted in predictions])
