@@ -10,8 +10,16 @@ import pytest
 ROOT = Path(__file__).parents[2]
 VERBS = ("zoo", "canonicalize", "pack", "fit", "sample", "evaluate")
 SOURCES = sorted((ROOT / "stages").rglob("*.py"))
-BY_NAME = {"stages.datasets.splits", "stages.flow.spaces.base", "stages.flow.velocity.base", "stages.members.sources", "stages.nets.model", "stages.nets.registry"}
-"""They import what parameters name; `Params.modules` tells the keys."""
+BY_NAME = {
+    "stages.datasets.splits",
+    "stages.discovery",
+    "stages.flow.spaces.base",
+    "stages.flow.velocity.base",
+    "stages.members.sources",
+    "stages.nets.model",
+    "stages.nets.registry",
+}
+"""They import what parameters name, which `Params.modules` tells the keys, or all modules of a package."""
 
 
 def name_of(path: Path) -> str:
