@@ -196,9 +196,21 @@ def symmetry(
 
 
 @app.command()
-def schema() -> None:
-    """Print the JSON schema of the configuration."""
-    typer.echo(json.dumps(Experiment.model_json_schema(), indent=2))
+def schema(
+    what: Annotated[
+        str, typer.Argument(metavar="[config|figures]", help="Of a configuration, or of figures.json.")
+    ] = "config",
+) -> None:
+    """Print the JSON schema of the configuration, or of figures.json."""
+    if what == "config":
+        found = Experiment.model_json_schema()
+    elif what == "figures":
+        from stages.evaluation.metrics import figures_schema
+
+        found = figures_schema()
+    else:
+        raise UsageError(f"schema {what!r}: expected config or figures")
+    typer.echo(json.dumps(found, indent=2))
 
 
 @app.command()

@@ -1,1 +1,1 @@
-"""What one stage leaves for the next, read back as the things it means."""
+"""Artifacts of stages, read back as the things they mean: members, principal components, fitted flows, exports."""

@@ -1,1 +1,1 @@
-"""What is measured about generated networks, beside members, held-out members and trivial baselines."""
+"""Evaluation: metrics of generated networks, members, held-out members and trivial baselines, and the verdict."""
