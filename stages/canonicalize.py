@@ -45,7 +45,7 @@ def canonicalize(zoo: Ref, params: CanonicalizeParams, ctx: Context) -> dict[str
     members = open_zoo(zoo)
     network, layout = network_of(members), members.layout
     module, example = build(network), example_input(network, params.probe_examples)
-    with torch_threads(1 if layout.parameters < VALUES // BLOCK else ctx.threads):  # small products
+    with torch_threads(1 if layout.size < VALUES // BLOCK else ctx.threads):  # small products
         derived = derive(module, example_input(network))
         aligner = Aligner(derived.symmetry, params.method, params.residual_streams, params.max_sweeps)
         form = CanonicalForm(aligner, layout, params.balance_norms)
@@ -104,12 +104,12 @@ class _Aligned:
 
     def distances(self, rows: Tensor, to: Tensor) -> Tensor:
         """L2 over the parameters, not the buffers."""
-        size = self.form.layout.drawn.parameters
+        size = self.form.layout.parameter_layout.size
         return (rows[:, :size].double() - to[:size]).norm(dim=1)
 
 
 def _spans(members: Shards) -> Iterator[tuple[int, int]]:
-    return spans(len(members), max(1, min(BLOCK, VALUES // members.layout.parameters)))
+    return spans(len(members), max(1, min(BLOCK, VALUES // members.layout.size)))
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class _Passes:
 
     def _centre(self, aligned: _Aligned) -> Row:
         """The mean of the aligned training members, or the member nearest to it."""
-        total = torch.zeros(self.form.layout.parameters, dtype=torch.float64)
+        total = torch.zeros(self.form.layout.size, dtype=torch.float64)
         for block in aligned.blocks():
             total += block.canonical[block.train].double().sum(0)
         training = aligned.is_train.nonzero().flatten()
@@ -195,7 +195,7 @@ def _check(aligned: _Aligned, module: nn.Module, probe: Tensor) -> tuple[_Change
         _check_outputs(aligned, module, block, gaps, probe)
         before, after = (aligned.distances(rows, aligned.reference) for rows in (block.original, block.canonical))
         changes.append(_Changes(gaps, before, after))
-        spread.add(block.canonical[block.train, : aligned.form.layout.drawn.parameters])
+        spread.add(block.canonical[block.train, : aligned.form.layout.parameter_layout.size])
     return _Changes(*(torch.cat(values) for values in zip(*changes, strict=True))), spread.distance
 
 

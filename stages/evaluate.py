@@ -139,7 +139,7 @@ def _figures(inputs: EvaluationInputs, measured: dict[str, SetFigures]) -> Figur
         dataset=dataset_from(description) if description else None,
         condition=inputs.sampled.attrs.get("condition", {}),
         network=network_from(packed.attrs["network"]),
-        parameters=packed.layout.parameters,
+        parameters=packed.layout.size,
         test_examples=len(test.targets) if test else None,
         score=score_name(test.targets) if test else None,
         bar=reference.bar,

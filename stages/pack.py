@@ -26,24 +26,24 @@ def pack(zoo: Ref, canonical: Ref, params: PackParams, ctx: Context) -> dict[str
     members, path = open_zoo(zoo), canonical.path / ALIGNMENT
     data = {name: members.attrs[name] for name in ("dataset", "datasets") if name in members.attrs}
     attrs = {"network": network_of(members).model_dump(mode="json"), "stage": "pack", **data}
-    drawn, buffers = members.layout.drawn, members.layout.measured
+    parameter_layout, buffers = members.layout.parameter_layout, members.layout.buffer_layout
     alignment, symmetry = read_alignment(path), read_symmetry(path)
     attrs |= {"buffers": buffers.to_json(), "symmetry": symmetry.to_json()}
-    writer = WeightsWriter(ctx.out / WEIGHTS, drawn, members.names, attrs, params.compression)
+    writer = WeightsWriter(ctx.out / WEIGHTS, parameter_layout, members.names, attrs, params.compression)
     for start, stop in list(writer.missing()):
         rows = alignment.canonical(symmetry, members.layout, members.rows(start, stop), start)
-        writer.write(start, rows[:, : drawn.parameters])
+        writer.write(start, rows[:, : parameter_layout.size])
         ctx.progress(0.8 * stop / len(members), f"{stop} of {len(members)} rows")
     facts = {name: members.facts(name) for name in FACTS}
     with torch_threads(ctx.threads):
         extra = statistics(writer, facts["split"])
     if buffers.slots:
-        extra["buffers"] = Named(("buffer",), read_reference(path)[drawn.parameters :].numpy())
+        extra["buffers"] = Named(("buffer",), read_reference(path)[parameter_layout.size :].numpy())
     writer.finish(facts, extra)
     variance = torch.from_numpy(extra["pca/variance"].values)
     return {
         "networks": len(members),
-        "parameters": drawn.parameters,
+        "parameters": parameter_layout.size,
         "effective_rank": effective_rank(variance),
         "flatness": float(variance[0] / variance.median()),
     }

@@ -30,7 +30,7 @@ def zoo(params: Zoo, ctx: Context) -> dict[str, Any]:
     for shard in parts:
         make_shard(params, shard, ctx)
     members = Shards([shard.path(ctx.out) for shard in parts])
-    summary: dict[str, Any] = {"networks": len(members), "parameters": members.layout.drawn.parameters}
+    summary: dict[str, Any] = {"networks": len(members), "parameters": members.layout.parameter_layout.size}
     if (score := members.attrs["score"]) is not None:
         scores = members.facts("validation_score")
         summary |= {f"validation_{score}": float(scores.mean()), f"validation_{score}_std": float(scores.std())}

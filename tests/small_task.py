@@ -59,4 +59,4 @@ def fine_tune_run(
 def untrained(module: nn.Module, networks: int = 3, seed: int = 0) -> Tensor:
     """Rows of parameters, without buffers, of networks that nobody trained."""
     draw = torch.Generator().manual_seed(seed)
-    return 0.3 * torch.randn(networks, Layout.of_module(module).drawn.parameters, generator=draw)
+    return 0.3 * torch.randn(networks, Layout.of_module(module).parameter_layout.size, generator=draw)

@@ -32,7 +32,7 @@ SHARED = ("network", "stage", "buffers", "symmetry")
 def statistics(writer: WeightsWriter, split: np.ndarray) -> dict[str, Named]:
     """Mean, per-tensor statistics, spectrum, and the basis of PCA codes: of the training members alone."""
     train = torch.from_numpy(split == "train")
-    return _principal(writer, train, writer.layout.parameters) | _tensor_statistics(writer, train, writer.layout)
+    return _principal(writer, train, writer.layout.size) | _tensor_statistics(writer, train, writer.layout)
 
 
 def packed_subset(packed: Weights, index: np.ndarray, attrs: Mapping[str, Any], path: Path) -> Weights:
@@ -70,7 +70,7 @@ def _rows(writer: WeightsWriter) -> Iterator[tuple[int, int, Tensor]]:
 
 def _tensor_statistics(writer: WeightsWriter, train: Tensor, layout: Layout) -> dict[str, Named]:
     """Mean and standard deviation of each tensor's values over all training members."""
-    moments = torch.zeros(2, layout.parameters, dtype=torch.float64)
+    moments = torch.zeros(2, layout.size, dtype=torch.float64)
     for start, stop, block in writer.columns():
         values = block[train].double()
         moments[0, start:stop], moments[1, start:stop] = values.mean(0), values.square().mean(0)

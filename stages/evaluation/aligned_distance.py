@@ -162,7 +162,7 @@ class AlignedDistance:
 
     @property
     def _threads(self) -> int:
-        return 1 if self.form.layout.parameters < SMALL else torch.get_num_threads()
+        return 1 if self.form.layout.size < SMALL else torch.get_num_threads()
 
     @cached_property
     def units(self) -> Row:

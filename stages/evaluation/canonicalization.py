@@ -70,7 +70,7 @@ class _Probe:
         """Held-out members (members, where none are held out) rebuilt from components of raw and of aligned members."""
         others = ~self.train if not self.train.all() else self.train
         others = np.flatnonzero(others)[: self.inputs.params.probe_members]
-        fitted, size = np.flatnonzero(self.train)[:FITTED], self.inputs.packed.layout.parameters
+        fitted, size = np.flatnonzero(self.train)[:FITTED], self.inputs.packed.layout.size
         raw, raw_others = (self._as_trained(index.tolist())[:, :size] for index in (fitted, others))
         members, heldout = (self.inputs.packed.pick(index) for index in (fitted, others))
         sizes = self.inputs.params.round_trip_components

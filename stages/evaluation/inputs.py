@@ -79,7 +79,7 @@ class EvaluationInputs:
     @cached_property
     def generated(self) -> Tensor:
         """The parameters of the sampled networks, in canonical form; their buffers come after them in a row."""
-        rows = self.sampled.rows()[:, : self.packed.layout.parameters]
+        rows = self.sampled.rows()[:, : self.packed.layout.size]
         return rows if self.sampled.attrs.get("canonical", True) else self.canonical(rows, "generated")
 
     def canonical(self, rows: Tensor, purpose: str) -> Tensor:
@@ -153,7 +153,7 @@ class EvaluationInputs:
     @cached_property
     def distance(self) -> AlignedDistance:
         """Distances to members, by the zoo's own way of aligning."""
-        reference = read_reference(self.canonical_path / ALIGNMENT)[: self.packed.layout.parameters]
+        reference = read_reference(self.canonical_path / ALIGNMENT)[: self.packed.layout.size]
         nearby = self.params.align_to_nearest
         return AlignedDistance(self.members, self.form, reference, self.spread, nearby, self.measured)
 

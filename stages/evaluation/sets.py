@@ -64,4 +64,4 @@ def _drawn(inputs: EvaluationInputs, level: Level, name: str) -> Tensor:
         return level.draw(count, draw)
     candidates = level.draw(len(selection.candidates(0, count)), draw)
     best = selection.select(complete.module, complete.rows(candidates), count, inputs.ctx.device)
-    return best[:, : inputs.packed.layout.parameters]
+    return best[:, : inputs.packed.layout.size]

@@ -87,7 +87,7 @@ def flow_data(packed: Weights, params: FitParams) -> FlowData:
     """
     space, train = make_space(packed, params.space), is_train(packed).numpy()
     train_index, heldout_index = np.flatnonzero(train), np.flatnonzero(~train)
-    fits = len(train_index) * packed.layout.parameters * 4 <= params.max_memory_gib * GIB
+    fits = len(train_index) * packed.layout.size * 4 <= params.max_memory_gib * GIB
     cache = space.encode(packed, train_index) if fits or space.cached else None
     facts = {name: packed.facts(name)[train] for name in params.condition}
     return FlowData(packed, space, conditions_of(facts), train_index, heldout_index, cache)

@@ -48,7 +48,7 @@ class Monitor:
     @cached_property
     def _members(self) -> Tensor:
         packed = self.data.packed
-        count = max(2, min(PROBE_MEMBERS, MAX_VALUES // packed.layout.parameters))
+        count = max(2, min(PROBE_MEMBERS, MAX_VALUES // packed.layout.size))
         return self._sorted_values(packed.pick(self.data.train_index[:count]))
 
     @cached_property

@@ -97,7 +97,7 @@ class _TrainingRun:
         """Train from the initial rows through the last of the steps. Returns rows [eval_steps, members, parameters]."""
         recipe, layout = self.recipe, Layout.of_module(self.module)
         stacked = self._initial_state(layout, initial.to(self._device))
-        weights = [stacked[slot.name].requires_grad_() for slot in layout.drawn.slots]
+        weights = [stacked[slot.name].requires_grad_() for slot in layout.parameter_layout.slots]
         optimizer, step, steps = optimizer_for(recipe, weights), 0, eval_steps[-1]
         rows = [initial.to(self._device)] if 0 in eval_steps else []
         for epoch in range(ceil(steps / steps_per_epoch(recipe, self.data))):

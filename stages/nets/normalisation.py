@@ -36,9 +36,11 @@ def reestimate(
     for layer in normalisers(measuring).values():
         layer.momentum = None  # cumulative
         layer.train()
-    drawn = layout.drawn
+    parameter_layout = layout.parameter_layout
     batches = [part for part in inputs.split(batch) if len(part) == min(batch, len(inputs))]
-    statistics = [_measure(measuring, drawn.unflatten(row), batches) for row in rows[:, : drawn.parameters]]
+    statistics = [
+        _measure(measuring, parameter_layout.unflatten(row), batches) for row in rows[:, : parameter_layout.size]
+    ]
     return {name: torch.stack([network[name] for network in statistics]) for name in statistics[0]}
 
 

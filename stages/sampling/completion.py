@@ -46,13 +46,13 @@ class Completion:
         if self.data is None:
             return self.copied(rows)
         inputs, device = self.data.inputs[: self.batchnorm.images], next(self.module.parameters()).device
-        drawn = self.layout.drawn
+        drawn = self.layout.parameter_layout
         buffers = reestimate(self.module, drawn, rows.to(device), inputs.to(device), self.batchnorm.batch)
         return self.copied(rows) | {name: tensor.cpu() for name, tensor in buffers.items()}
 
     def rows(self, rows: Drawn) -> Tensor:
         """Complete networks: the parameters, then the buffers measured anew."""
-        return self.layout.flatten(self.layout.drawn.unflatten(rows) | self.measured(rows))
+        return self.layout.flatten(self.layout.parameter_layout.unflatten(rows) | self.measured(rows))
 
 
 def completion(

@@ -1,4 +1,4 @@
-"""An artifact in words: lineage, parameters, and every array's shape, chunks, codecs, ratio and statistics."""
+"""The listing of an artifact: lineage, parameters, and every array's shape, chunks, codecs, ratio and statistics."""
 
 import json
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from stages.store.artifact import Manifest, read_manifest
 from stages.store.chunks import spans
 
 SAMPLE = 2**24
-"""Values per array that the statistics look at, from its start."""
+"""Number of values per array, from its start, that statistics are taken of."""
 
 
 def describe(path: Path) -> Iterator[str]:

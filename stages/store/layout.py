@@ -1,4 +1,4 @@
-"""Where each tensor of a network lies in its row of weights: parameters first, then what a network measured itself."""
+"""Layouts: the places of a network's tensors in its row of weights, parameters first, then buffers."""
 
 import hashlib
 import json
@@ -60,19 +60,19 @@ class Layout:
         return cls.of(dict(module.named_parameters()), {n: t for n, t in buffers.items() if t.is_floating_point()})
 
     @property
-    def drawn(self) -> "Layout":
-        """The parameters alone, which generators draw: a row's leading part."""
+    def parameter_layout(self) -> "Layout":
+        """The layout of the parameters alone, which generators draw: a row's leading part."""
         return Layout(tuple(slot for slot in self.slots if not slot.buffer))
 
     @property
-    def measured(self) -> "Layout":
-        """The buffers alone: a row's trailing part, on its own."""
-        first = self.drawn.parameters
+    def buffer_layout(self) -> "Layout":
+        """The layout of the buffers alone: a row's trailing part."""
+        first = self.parameter_layout.size
         return Layout(tuple(replace(slot, offset=slot.offset - first) for slot in self.slots if slot.buffer))
 
     @property
-    def parameters(self) -> int:
-        """Length of a row."""
+    def size(self) -> int:
+        """Length of a row: the number of all values."""
         return sum(slot.size for slot in self.slots)
 
     def unflatten(self, rows: Float[Tensor, "*batch parameters"]) -> dict[str, Tensor]:
@@ -80,8 +80,8 @@ class Layout:
 
         Raises LayoutMismatch if the rows are longer or shorter than the layout.
         """
-        if rows.shape[-1] != self.parameters:
-            raise LayoutMismatch(f"rows hold {rows.shape[-1]} values where the layout holds {self.parameters}")
+        if rows.shape[-1] != self.size:
+            raise LayoutMismatch(f"rows hold {rows.shape[-1]} values where the layout holds {self.size}")
         batch = rows.shape[:-1]
         return {s.name: rows[..., s.offset : s.offset + s.size].reshape((*batch, *s.shape)) for s in self.slots}
 

@@ -1,4 +1,4 @@
-"""Recompute every digest of an artifact and name what differs."""
+"""Verification of artifacts: every digest recomputed, and what differs named."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from stages.store.arrays import digest_group, open_group
 from stages.store.artifact import Manifest, content_digest, files_below, read_manifest, sha256_of
 
 UNREADABLE = (DwfError, OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError)
-"""What Zarr and JSON raise on bytes that aren't what was written."""
+"""Errors that Zarr and JSON raise on damaged bytes."""
 
 
 def verify(path: Path) -> tuple[Manifest, list[str]]:
@@ -22,19 +22,20 @@ def verify(path: Path) -> tuple[Manifest, list[str]]:
 def _files(path: Path, manifest: Manifest) -> list[str]:
     present = dict(files_below(path))
     problems = [f"{name}: not in the manifest" for name in sorted(set(present) - set(manifest.files))]
-    found: dict[str, str] = {}
+    changed: dict[str, str] = {}
     for name, expected in manifest.files.items():
         if name not in present:
             problems.append(f"{name}: missing")
         elif (size := present[name].stat().st_size) != expected.size:
             problems.append(f"{name}: truncated or grown, {size} bytes, expected {expected.size}")
         elif (digest := sha256_of(present[name])) != expected.sha256:
-            found[name] = digest
+            changed[name] = digest
     owners = {facts.sha256: name for name, facts in manifest.files.items()}
-    for name, digest in found.items():
-        other = owners.get(digest)
-        kind = f"swapped, holds the bytes of {other}" if other else f"changed, sha256 {digest[:12]}, expected"
-        problems.append(f"{name}: {kind}" + ("" if other else f" {manifest.files[name].sha256[:12]}"))
+    for name, digest in changed.items():
+        if other := owners.get(digest):
+            problems.append(f"{name}: swapped, holds the bytes of {other}")
+        else:
+            problems.append(f"{name}: changed, sha256 {digest[:12]}, expected {manifest.files[name].sha256[:12]}")
     return problems
 
 

@@ -25,6 +25,9 @@ from stages.store.chunks import plan_chunks, spans
 from stages.store.files import replacing_folder
 from stages.store.layout import Layout
 
+UNKNOWN = "unknown"
+"""The initialisation of members that another program trained, and their data set where none is given."""
+
 
 class WeightsWriter:
     """Fills `weights[network, parameter]` by whole rows of chunks; a killed writer goes on where it stopped."""
@@ -39,7 +42,7 @@ class WeightsWriter:
     ) -> None:
         """Create the store at `path`, or take up the half-written one of the same shape that lies there."""
         self.path, self.layout, self.names = path, layout, list(names)
-        shape = (len(self.names), layout.parameters)
+        shape = (len(self.names), layout.size)
         plan = plan_chunks(*shape)
         if (path / "weights" / "zarr.json").exists():
             self.group = zarr.open_group(path, mode="r+", use_consolidated=False)  # which would go stale
@@ -186,7 +189,7 @@ class Weights:
     def pick(self, index: np.ndarray) -> Tensor:
         """The networks at these positions, in this order."""
         steps = [self.rows(start, stop) for start, stop in _runs(index)]
-        return torch.cat(steps) if steps else torch.empty(0, self.layout.parameters)
+        return torch.cat(steps) if steps else torch.empty(0, self.layout.size)
 
     def columns(self) -> Iterator[tuple[int, int, Tensor]]:
         """`(start, stop, values[networks, stop - start])` for each column of chunks."""

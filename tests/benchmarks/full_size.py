@@ -58,7 +58,7 @@ def zoo(folder: Path, name: str) -> str:
         }
         facts = {fact: np.array([np.nan]) for fact in FACTS} | known
         write_weights(folder / "zoo" / "shards" / f"{i:04d}.zarr", layout, [f"member-{i}"], row, facts, attrs)
-    return f"{layout.drawn.parameters:,} parameters"
+    return f"{layout.parameter_layout.size:,} parameters"
 
 
 def canonical(folder: Path, name: str) -> str:

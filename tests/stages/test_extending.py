@@ -128,7 +128,7 @@ def test_the_key_of_a_zoo_covers_its_own_source_and_readers_alone():
     zoo = load(PROJECT / "conf" / "smoke.yaml").zoo
     keyed = keys.sources("zoo", zoo.modules())
     assert {"stages/members/sources/train.py", "stages/datasets/tables.py"} <= set(keyed)
-    others = ("members/sources/checkpoints", "store/checkpoint_files", "store/matching")
+    others = ("members/sources/checkpoints", "store/checkpoint_files", "store/state_dicts")
     assert not {f"stages/{name}.py" for name in (*others, "datasets/images", "datasets/texts")} & set(keyed)
     several = zoo.model_copy(update={"other_datasets": (Images(name="mnist"),)})
     assert "stages/datasets/images.py" in keys.sources("zoo", several.modules())

@@ -108,13 +108,13 @@ def test_of_more_networks_than_parameters_directions_are_stored(tmp_path):
     store = packed(tmp_path / "packed", align(tmp_path, rows))
     fits = is_train(store)
     assert not store.has("pca/gram")
-    assert store.facts("pca/directions").shape == (LAYOUT.parameters, LAYOUT.parameters)
+    assert store.facts("pca/directions").shape == (LAYOUT.size, LAYOUT.size)
     centred = store.rows().double() - torch.from_numpy(store.facts("pca/mean")).double()
     gram = centred @ centred[fits].T
     found, expected = components(store, 5, whiten=True), principal_codes(gram[fits], 5, whiten=True)
     mine, theirs = PcaSpace(found).encode(store, np.arange(60)), expected.encode(gram)
     assert_close(mine * (mine * theirs).sum(0).sign(), theirs, 1e-4)
-    assert_close(torch.from_numpy(store.facts("pca/variance")), spectrum(gram[fits])[: LAYOUT.parameters], 1e-5)
+    assert_close(torch.from_numpy(store.facts("pca/variance")), spectrum(gram[fits])[: LAYOUT.size], 1e-5)
     assert not np.allclose(store.facts("pca/variance"), centred.T.cov(correction=0).diagonal().sort().values.flip(0))
 
 
@@ -138,7 +138,7 @@ def test_the_summary_says_what_was_stored(upstream: tuple[Ref, Ref], tmp_path: P
     summary = pack(*upstream, PackParams(), context(tmp_path))
     store = Weights(tmp_path / WEIGHTS)
     variance = torch.from_numpy(store.facts("pca/variance"))
-    assert (summary["networks"], summary["parameters"]) == (9, LAYOUT.parameters)
+    assert (summary["networks"], summary["parameters"]) == (9, LAYOUT.size)
     assert summary["effective_rank"] == pytest.approx(effective_rank(variance))
     assert summary["flatness"] == pytest.approx(float(variance[0] / variance.median()))
 

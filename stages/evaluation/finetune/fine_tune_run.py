@@ -47,14 +47,14 @@ class FineTuneRun:
     def scores(self, rows: Float[Tensor, "networks parameters"], eval_steps: Sequence[int]) -> Scores:
         """Test scores after so many steps of training from these parameters."""
         layout, module = self.completion.layout, self.completion.module
-        complete = layout.flatten(layout.drawn.unflatten(rows) | self.completion.copied(rows))
+        complete = layout.flatten(layout.parameter_layout.unflatten(rows) | self.completion.copied(rows))
         stacks = train_from(module, complete, self.recipe, self.seeds, eval_steps, self.train, self.ctx)
         return torch.cat([torch.stack([self.score(trained) for trained in stack]) for stack in stacks], dim=1)
 
     def score(self, rows: Float[Tensor, "networks parameters"]) -> Float[Tensor, " networks"]:
         """Test scores of networks as they are; buffers that follow the parameters are ignored."""
-        device, layout = self.ctx.device, self.completion.layout.drawn
-        rows = rows[:, : layout.parameters].cpu()
+        device, layout = self.ctx.device, self.completion.layout.parameter_layout
+        rows = rows[:, : layout.size].cpu()
         buffers = {name: tensor.to(device) for name, tensor in self.completion.measured(rows).items()}
         found = outputs(self.completion.module, layout, rows.to(device), self.test.inputs.to(device), buffers)
         return results_of([found.cpu()], self.test.targets).scores

@@ -60,7 +60,7 @@ class TransferRun:
         """Test scores on the other data after so many steps."""
         starts = rows(networks)
         if self.head is not None:
-            layout = self.run.completion.layout.drawn
+            layout = self.run.completion.layout.parameter_layout
             starts = with_fresh_heads(starts, self.home, layout, self.head, self.run.seeds)
         return self.run.scores(starts, eval_steps)
 
@@ -68,7 +68,7 @@ class TransferRun:
 def make_transfer(name: str, home: FineTuneRun, train: Train, test: Test) -> TransferRun:
     """The run on other data, with another head if these have another number of classes."""
     _check_comparable(name, home.train, train)
-    module, layout = home.completion.module, home.completion.layout.drawn
+    module, layout = home.completion.module, home.completion.layout.parameter_layout
     head, classes = None, _classes(train.targets)
     if classes and classes != (before := _outputs(module, home)):
         head = head_of(module, before)

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stages.artifacts.members import UNKNOWN
 from stages.context import Context
 from stages.errors import UsageError
 from stages.members.data import Data
@@ -19,8 +18,8 @@ from stages.params.checkpoints import ImportedZoo
 from stages.params.files import content_of, names
 from stages.seeds import generator
 from stages.store.checkpoint_files import read_checkpoint
-from stages.store.matching import Expected
-from stages.store.weights import Shards
+from stages.store.state_dicts import Expected
+from stages.store.weights import UNKNOWN, Shards
 
 GIGABYTE = 2**30
 MAX_SHARD_SIZE = 500
@@ -39,7 +38,7 @@ def shards(params: ImportedZoo) -> list[Shard]:
 
 def member_files(params: ImportedZoo) -> list[Path]:
     """Each member's file, held-out ones last: a random choice by the seed, in natural order within each split."""
-    paths = params.found()
+    paths = params.paths()
     _check_distinct(zip(map(content_of, paths), paths, strict=True))
     count = (params.members or max(2, len(paths) - params.heldout)) + params.heldout
     if len(paths) < count:
@@ -83,7 +82,7 @@ def make(params: ImportedZoo, shard: Shard, module: nn.Module, data: Data, ctx: 
 
 def _read(params: ImportedZoo, files: list[Path], expected: Expected, ctx: Context) -> tuple[Tensor, list[str]]:
     """Rows [files, parameters], and notes on what was converted or left out to get each of them."""
-    rows, notes = torch.empty(len(files), expected.layout.parameters), []
+    rows, notes = torch.empty(len(files), expected.layout.size), []
     for i, file in enumerate(files):
         checkpoint = read_checkpoint(file, params.ema)
         matched = expected.match(checkpoint.tensors, str(file))
@@ -101,4 +100,4 @@ def summarize(params: ImportedZoo, zoo: Shards) -> dict[str, Any]:
     digests = (digest.tobytes() for digest in zoo.facts("sha256"))
     _check_distinct(zip(digests, zoo.facts("file"), strict=True))
     notes = Counter(note for line in zoo.facts("notes") for note in str(line).split("; ") if note)
-    return {"files_left_out": len(params.found()) - len(zoo), "notes": dict(sorted(notes.items()))}
+    return {"files_left_out": len(params.paths()) - len(zoo), "notes": dict(sorted(notes.items()))}

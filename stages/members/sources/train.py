@@ -32,7 +32,7 @@ def make(params: ZooParams, shard: Shard, module: nn.Module, data: Data, ctx: Co
     """
     members = np.arange(shard.start, shard.stop)
     attempts, turns = np.zeros(len(members), dtype=np.int64), members % len(data)
-    rows = torch.empty(len(members), Layout.of_module(module).parameters, device=ctx.device)
+    rows = torch.empty(len(members), Layout.of_module(module).size, device=ctx.device)
     for turn, (train, _) in enumerate(data.values()):
         if len(index := np.flatnonzero(turns == turn)):
             share = replace(ctx, progress=part_of(ctx.progress, turn, len(data)))

@@ -34,11 +34,11 @@ def aligned_distance(
 ) -> AlignedDistance:
     layout, symmetry = mlp(widths)
     form = CanonicalForm(Aligner(symmetry, method, streams=True, max_sweeps=100), layout, balance_norms)
-    return AlignedDistance(members, form, members[0], torch.full((layout.parameters,), 2.0), nearby)
+    return AlignedDistance(members, form, members[0], torch.full((layout.size,), 2.0), nearby)
 
 
 def drawn_rows(count: int, widths: tuple[int, ...], seed: int) -> torch.Tensor:
-    return torch.randn(count, mlp(widths)[0].parameters, generator=torch.Generator().manual_seed(seed))
+    return torch.randn(count, mlp(widths)[0].size, generator=torch.Generator().manual_seed(seed))
 
 
 def relabelled(rows: torch.Tensor, widths: tuple[int, ...], seed: int) -> torch.Tensor:
@@ -78,7 +78,7 @@ def test_members_are_measured_among_the_others_the_same_way(seed: int):
     members = drawn_rows(5, SMALL, seed)
     found = aligned_distance(members, SMALL, nearby=4).own
     for i, row in enumerate(members):
-        others = [d for j, d in enumerate(brute(row, members, SMALL)) if j != i]
+        others = [d for j, d in enumerate(brute_force(row, members, SMALL)) if j != i]
         assert float(found.distance[i]) == pytest.approx(min(others), abs=1e-5)
         assert int(found.member[i]) != i
 

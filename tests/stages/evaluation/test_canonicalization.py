@@ -20,7 +20,7 @@ def outputs(rows: torch.Tensor) -> torch.Tensor:
 
 
 def random_rows(count: int = 4) -> torch.Tensor:
-    return torch.randn(count, LAYOUT.parameters, generator=torch.Generator().manual_seed(0))
+    return torch.randn(count, LAYOUT.size, generator=torch.Generator().manual_seed(0))
 
 
 def test_a_true_symmetry_changes_no_score_and_all_comes_back_bit_for_bit():

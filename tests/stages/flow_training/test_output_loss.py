@@ -74,7 +74,7 @@ def test_the_best_velocity_is_the_mean_of_what_may_follow():
 def test_weights_that_change_no_output_count_nothing():
     silent = OutputLoss(LOSS.module, LAYOUT, TOKENS, torch.zeros_like(INPUTS))
     slot = next(slot for slot in LAYOUT.slots if slot.name == "1.weight")  # multiplies inputs, which are zero
-    rows = torch.zeros(3, LAYOUT.parameters).double()
+    rows = torch.zeros(3, LAYOUT.size).double()
     rows[:, slot.offset : slot.offset + slot.size] = 1.0
     target = drawn(1)
     velocity = target + TOKENS.encode_rows(rows) - TOKENS.encode_rows(torch.zeros_like(rows))

@@ -101,7 +101,7 @@ def changed(network: Network, how) -> set[str]:
 def test_norms_embeddings_and_tokens_stay_the_architecture_s_own(network: Network):
     module, touched = build(network), changed(network, "normal")
     layers, state = dict(module.named_modules()), initialise(network, "normal", draw(0))
-    for slot in Layout.of_module(module).drawn.slots:
+    for slot in Layout.of_module(module).parameter_layout.slots:
         owner, _, kind = slot.name.rpartition(".")
         filled = isinstance(layers[owner], nn.Linear | nn.Conv2d)
         if filled and kind == "bias":

@@ -19,7 +19,7 @@ def network() -> nn.Module:
 
 def rows_for(module: nn.Module, count: int = 3) -> tuple[Layout, torch.Tensor]:
     layout = Layout.of_module(module)
-    return layout, torch.randn(count, layout.parameters, generator=torch.Generator().manual_seed(1))
+    return layout, torch.randn(count, layout.size, generator=torch.Generator().manual_seed(1))
 
 
 @pytest.mark.parametrize("batch", [60, 20, 15])
@@ -46,7 +46,7 @@ def test_an_incomplete_last_batch_has_no_say_unless_it_is_the_only_one():
 
 def test_parameters_alone_are_enough():
     layout, rows = rows_for(network())
-    short = reestimate(network(), layout.drawn, rows[:, : layout.drawn.parameters], INPUTS, 20)
+    short = reestimate(network(), layout.parameter_layout, rows[:, : layout.parameter_layout.size], INPUTS, 20)
     full = reestimate(network(), layout, rows, INPUTS, 20)
     assert set(short) == {"1.running_mean", "1.running_var"}
     assert all(torch.equal(short[name], full[name]) for name in full)
@@ -54,9 +54,9 @@ def test_parameters_alone_are_enough():
 
 def test_outputs_use_the_statistics_and_another_network_s_give_others():
     layout, rows = rows_for(network())
-    module, drawn = network(), layout.drawn
+    module, drawn = network(), layout.parameter_layout
     found = reestimate(module, layout, rows, INPUTS, 60)
-    parameters = rows[:, : drawn.parameters]
+    parameters = rows[:, : drawn.size]
     own = outputs(module, drawn, parameters, INPUTS, found)
     for i in range(3):
         module.eval()

@@ -40,7 +40,7 @@ def _images(monkeypatch: pytest.MonkeyPatch):
 
 
 def drawn(network: Network, count: int = 3) -> tuple[Layout, torch.Tensor]:
-    layout = Layout.of_module(build(network)).drawn
+    layout = Layout.of_module(build(network)).parameter_layout
     states = [initialise(network, "torch", generator("test", i)) for i in range(count)]
     return layout, torch.stack([layout.flatten({s.name: one[s.name] for s in layout.slots}) for one in states])
 
@@ -91,7 +91,7 @@ def test_an_exported_resnet_loads_strictly_and_computes_what_was_evaluated(tmp_p
     done, rows = completed(tmp_path)
     path = artifact(tmp_path / "root", RESNET, done.layout, done.rows(rows))
     assert export_networks(path, tmp_path / "nets") == 3
-    evaluated = outputs(build(RESNET), done.layout.drawn, rows, INPUTS, done.measured(rows))
+    evaluated = outputs(build(RESNET), done.layout.parameter_layout, rows, INPUTS, done.measured(rows))
     for i in range(3):
         plain = build(RESNET)
         plain.load_state_dict(load_tensors(tmp_path / "nets" / f"n{i}.safetensors")[0], strict=True)
@@ -132,7 +132,7 @@ def test_tied_weights_are_written_under_each_of_their_names():
     tied = nn.ModuleDict({"a": nn.Linear(3, 3), "b": nn.Linear(3, 3)})
     tied["b"].weight = tied["a"].weight
     layout = Layout.of_module(tied)
-    values = layout.unflatten(torch.arange(float(layout.parameters)))
+    values = layout.unflatten(torch.arange(float(layout.size)))
     whole = whole_state(tied, values)
     assert set(whole) == {"a.weight", "a.bias", "b.weight", "b.bias"}
     assert torch.equal(whole["b.weight"], values["a.weight"])

@@ -18,7 +18,7 @@ def test_flatten_and_unflatten_undo_each_other(data, batch):
     tensors = data.draw(tensor_dicts(batch))
     layout = Layout.of({name: t[(0,) * len(batch)] for name, t in tensors.items()})
     rows = layout.flatten(tensors)
-    assert rows.shape == (*batch, layout.parameters)
+    assert rows.shape == (*batch, layout.size)
     back = layout.unflatten(rows)
     assert list(back) == list(tensors)
     for name, tensor in tensors.items():
@@ -56,7 +56,7 @@ def test_any_difference_changes_the_digest(other):
 
 
 def test_unflatten_gives_views_not_copies():
-    row = torch.zeros(LAYOUT.parameters)
+    row = torch.zeros(LAYOUT.size)
     LAYOUT.unflatten(row)["a.bias"][1] = 7
     assert row[7] == 7
 
@@ -87,8 +87,8 @@ def test_a_module_s_parameters_come_first_and_its_measured_buffers_last():
     module = nn.Sequential(nn.Conv2d(1, 2, 3, bias=False), nn.BatchNorm2d(2), nn.Conv2d(2, 3, 1))
     layout = Layout.of_module(module)
     assert [slot.name for slot in layout.slots if slot.buffer] == ["1.running_mean", "1.running_var"]
-    assert [slot.name for slot in layout.drawn.slots] == [name for name, _ in module.named_parameters()]
-    assert layout.slots[: len(layout.drawn.slots)] == layout.drawn.slots
+    assert [slot.name for slot in layout.parameter_layout.slots] == [name for name, _ in module.named_parameters()]
+    assert layout.slots[: len(layout.parameter_layout.slots)] == layout.parameter_layout.slots
     assert Layout.from_json(layout.to_json()) == layout
 
 

@@ -19,7 +19,7 @@ from stages.store.weights import Shards, Weights, WeightsWriter, write_weights
 
 LAYOUT = Layout.of({"up.weight": torch.zeros(3, 2), "up.bias": torch.zeros(3), "scale": torch.tensor(0.0)})
 NAMES = [f"run-{i}" for i in range(7)]
-ROWS = torch.randn(7, LAYOUT.parameters, generator=torch.Generator().manual_seed(0))
+ROWS = torch.randn(7, LAYOUT.size, generator=torch.Generator().manual_seed(0))
 SEEDS = {"seed": np.arange(7), "task": np.array(list("abcdefg"), dtype=object)}
 
 
@@ -75,7 +75,7 @@ def digest(tmp_path_factory) -> str:
 @settings(max_examples=15)
 @given(data=st.data())
 def test_a_store_equals_numpy_for_any_chunking(data, digest, tmp_path_factory):
-    plan = data.draw(chunkings(7, LAYOUT.parameters))
+    plan = data.draw(chunkings(7, LAYOUT.size))
     compression = data.draw(st.sampled_from([None, "lz4"]))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "plan_chunks", lambda *shape: plan)

@@ -47,9 +47,9 @@ def test_statistics_are_measured_anew_at_every_eval_step_on_training_examples():
     trained = torch.cat(list(train_from(net, completed, RECIPE, Seeds(5), (0, 7), run.train, CTX)), dim=1)
     found = run.scores(rows, (0, 7))
     for at, scores in zip(trained, found, strict=True):
-        parameters = at[:, : layout.drawn.parameters]
+        parameters = at[:, : layout.parameter_layout.size]
         measured = reestimate(net, layout, parameters, run.train.inputs[:64], 32)
-        logits = outputs(net, layout.drawn, parameters, run.test.inputs, measured)
+        logits = outputs(net, layout.parameter_layout, parameters, run.test.inputs, measured)
         assert torch.equal(scores, results_of([logits], run.test.targets).scores)
 
 

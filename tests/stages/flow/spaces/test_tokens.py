@@ -56,14 +56,14 @@ def test_networks_come_back_from_their_tokens(net, count):
     layout, rows = random_rows(net.network, count)
     tokens = tokens_of(layout, net.symmetry, [rows])
     points = tokens.encode_rows(rows)
-    assert points.shape == (count, tokens.dim) == (count, layout.parameters)
+    assert points.shape == (count, tokens.dim) == (count, layout.size)
     assert torch.allclose(tokens.decode_rows(points), rows, atol=1e-4)
 
 
 @pytest.mark.parametrize("net", NETS)
 def test_every_weight_is_in_exactly_one_token(net):
     places = torch.cat([s.positions.flatten() for s in net.tokens.sets])
-    assert places.sort().values.tolist() == list(range(net.layout.parameters))
+    assert places.sort().values.tolist() == list(range(net.layout.size))
 
 
 def test_a_neuron_is_a_token_and_a_weight_between_two_is_their_pairs():
@@ -83,7 +83,7 @@ def test_what_moves_with_the_same_pair_lies_in_one_set():
             "block": {"size": 2, "axes": [["up", 0], ["down", 1], ["kernel", 0]], "within": None, "stream": False},
         }
     )
-    tokens = tokens_of(layout, table, [torch.randn(4, layout.parameters)])
+    tokens = tokens_of(layout, table, [torch.randn(4, layout.size)])
     assert tokens.shapes == (Shape(3, 0), Shape(2, 0), Shape(6, 7, (0, 1)))
 
 
@@ -106,7 +106,7 @@ def test_features_vary_along_their_principal_axes_as_they_say(net):
         assert torch.allclose(values.mean(0), torch.zeros(values.shape[1]), atol=1e-4)
         assert torch.allclose(covariance, torch.diag(covariance.diagonal()), atol=1e-3)
         assert torch.allclose(covariance.diagonal().clamp_min(1e-4), s.variance, atol=1e-3)
-    assert net.tokens.variance.shape == (net.layout.parameters,)
+    assert net.tokens.variance.shape == (net.layout.size,)
 
 
 def test_members_may_come_in_blocks():

@@ -30,7 +30,7 @@ def made(name: str) -> tuple[Layout, Symmetry, torch.Tensor, Tokens]:
     """A tiny network's layout, its outer groups, random members, and their tokens."""
     network = network_from(NETWORKS[name])
     modules = [build(network, seed) for seed in range(6)]
-    layout = Layout.of_module(modules[0]).drawn
+    layout = Layout.of_module(modules[0]).parameter_layout
     table = derive(modules[0], example_input(network)).symmetry.restricted_to([slot.name for slot in layout.slots])
     rows = torch.stack([layout.flatten(dict(module.named_parameters())) for module in modules])
     rows = rows.detach() + 0.1 * torch.randn(rows.shape, generator=torch.Generator().manual_seed(0))
@@ -43,7 +43,7 @@ def made(name: str) -> tuple[Layout, Symmetry, torch.Tensor, Tokens]:
 def test_every_weight_is_in_exactly_one_token_and_comes_back(name: str):
     layout, _, rows, tokens = made(name)
     places = torch.cat([s.positions.flatten() for s in tokens.sets])
-    assert places.sort().values.tolist() == list(range(layout.parameters))
+    assert places.sort().values.tolist() == list(range(layout.size))
     assert torch.allclose(tokens.decode_rows(tokens.encode_rows(rows)), rows, atol=1e-5)
 
 
@@ -52,7 +52,7 @@ def test_units_are_channels_heads_and_streams_and_most_weights_lie_between_two(n
     layout, table, _, tokens = made(name)
     units = [s for s in tokens.sets if s.ends is None]
     assert {s.positions.shape[0] for s in units} >= {group.size for group in table.groups.values()}
-    assert sum(s.positions.numel() for s in tokens.sets if s.ends) > 0.4 * layout.parameters
+    assert sum(s.positions.numel() for s in tokens.sets if s.ends) > 0.4 * layout.size
 
 
 @given(draw=generators(), name=st.sampled_from(sorted(NETWORKS)))

@@ -1,6 +1,5 @@
-"""A foreign checkpoint's tensors as one row of a network's layout: names fitted, shapes and values checked."""
+"""Foreign state dicts as rows of a network's layout: names matched, shapes and values checked."""
 
-import difflib
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -10,16 +9,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from stages.errors import Diverged, LayoutMismatch
+from stages.errors import Diverged, LayoutMismatch, did_you_mean
 from stages.store.layout import Layout, Slot
 
 WRAPPER = re.compile(r"_orig_mod\.|_fsdp_wrapped_module\.|_checkpoint_wrapped_module\.")
-"""What compiling, sharding and checkpointing a module put into its tensors' names, wherever they wrapped it."""
+"""Wrappers that compiling, sharding and checkpointing put into the names of a module's tensors."""
 
 
 @dataclass(frozen=True)
 class Matched:
-    """A network's row, and a few words on what had to be changed to get it."""
+    """A network's row, and notes on what was changed to get it."""
 
     row: Float[Tensor, " parameters"]
     notes: tuple[str, ...]
@@ -27,7 +26,7 @@ class Matched:
 
 @dataclass(frozen=True)
 class Expected:
-    """What a checkpoint of one architecture holds."""
+    """The tensors that a checkpoint of one architecture holds."""
 
     layout: Layout
     aliases: Mapping[str, str]
@@ -37,7 +36,7 @@ class Expected:
 
     @classmethod
     def of_module(cls, module: nn.Module) -> "Expected":
-        """What a module's `state_dict` holds."""
+        """The tensors of a module's `state_dict`."""
         layout = Layout.of_module(module)
         kept = {slot.name for slot in layout.slots}
         every = [*module.named_parameters(remove_duplicate=False), *module.named_buffers(remove_duplicate=False)]
@@ -51,7 +50,7 @@ class Expected:
         Raises LayoutMismatch naming file and tensor for one that is missing, left over, of another shape or no
         floating-point one, and Diverged for values that aren't finite.
         """
-        named, notes = self._fitted(tensors)
+        named, notes = self._renamed(tensors)
         named = {name: t for name, t in named.items() if name not in self.ignored and not _is_counter(t)}
         named = self._untied(named, file)
         self._check_names(named, file)
@@ -60,8 +59,8 @@ class Expected:
         notes += sorted({f"{_kind(t)} converted to float32" for t in named.values() if t.dtype != torch.float32})
         return Matched(self.layout.flatten(named), tuple(notes))
 
-    def _fitted(self, tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
-        """Names without wrappers, and without the prefix that keeps most of them from fitting."""
+    def _renamed(self, tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
+        """Tensors by names without wrappers, and without the prefix that most of the file's names share."""
         expected = {slot.name for slot in self.layout.slots} | self.aliases.keys()
         named, notes = dict(tensors), []
         bare = {WRAPPER.sub("", name): tensor for name, tensor in named.items()}
@@ -75,11 +74,11 @@ class Expected:
 
     def _untied(self, named: Mapping[str, Tensor], file: str) -> dict[str, Tensor]:
         """Tied tensors under the name that the layout has for them."""
-        found = {name: tensor for name, tensor in named.items() if name not in self.aliases}
+        untied = {name: tensor for name, tensor in named.items() if name not in self.aliases}
         for alias, name in self.aliases.items():
-            if alias in named and not torch.equal(found.setdefault(name, named[alias]), named[alias]):
+            if alias in named and not torch.equal(untied.setdefault(name, named[alias]), named[alias]):
                 raise LayoutMismatch(f"{file}: {alias!r} and {name!r} differ, but zoo.network ties them together")
-        return found
+        return untied
 
     def _check_names(self, named: Mapping[str, Tensor], file: str) -> None:
         missing = [slot for slot in self.layout.slots if slot.name not in named]
@@ -88,10 +87,10 @@ class Expected:
             first, kind = missing[0], "buffer" if all(slot.buffer for slot in missing) else "tensor"
             raise LayoutMismatch(
                 f"{file}: {kind} {first.name!r} {first.shape} of zoo.network is missing{_others(missing)}"
-                + (_nearest(first.name, extra or named) if kind == "tensor" else "; save the whole state_dict()")
+                + (did_you_mean(first.name, extra or named) if kind == "tensor" else "; save the whole state_dict()")
             )
         if extra:
-            near = _nearest(extra[0], [slot.name for slot in self.layout.slots])
+            near = did_you_mean(extra[0], [slot.name for slot in self.layout.slots])
             raise LayoutMismatch(f"{file}: tensor {extra[0]!r} isn't part of zoo.network{_others(extra)}{near}")
 
 
@@ -100,7 +99,7 @@ def _is_counter(tensor: Tensor) -> bool:
 
 
 def _prefix(named: Iterable[str], expected: set[str]) -> str:
-    """What stands before the network's own names in most of a file's names, or nothing."""
+    """The prefix of the network's names that most of a file's names have; may be empty."""
     counts: Counter[str] = Counter()
     for name in named:
         parts = name.split(".")
@@ -136,10 +135,5 @@ def _kind(tensor: Tensor) -> str:
     return kind if tensor.layout == torch.strided else f"sparse {kind}"
 
 
-def _others(found: list[Slot] | list[str]) -> str:
-    return f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-
-
-def _nearest(name: str, names: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(names), 1, 0.5)
-    return f"; nearest name: {close[0]!r}" if close else ""
+def _others(wrong: list[Slot] | list[str]) -> str:
+    return f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""

@@ -5,7 +5,7 @@ from torch import nn
 from torch.func import functional_call
 
 from stages.errors import Diverged, LayoutMismatch
-from stages.store.matching import Expected
+from stages.store.state_dicts import Expected
 
 NET = trained(0)
 STATE = NET.state_dict()
@@ -131,10 +131,10 @@ def without(*names: str):
     [
         (without("5.bias"), r"run3.pt: tensor '5.bias' \(3,\) of zoo.network is missing"),
         (without("5.bias", "0.weight"), r"tensor '0.weight' \(4, 1, 3, 3\) of zoo.network is missing \(and 1 more\)"),
-        (without("5.bias") | {"5.biases": torch.ones(3)}, r"'5.bias' .* is missing; nearest name: '5.biases'"),
+        (without("5.bias") | {"5.biases": torch.ones(3)}, r"'5.bias' .* is missing; did you mean '5.biases'"),
         (
             {**STATE, "6.weight": torch.ones(3)},
-            r"run3.pt: tensor '6.weight' isn't part of zoo.network; nearest name: '.\.w",
+            r"run3.pt: tensor '6.weight' isn't part of zoo.network; did you mean '.\.w",
         ),
         (
             without("1.running_mean", "1.running_var"),
