@@ -1,4 +1,4 @@
-"""Small sets of networks whose weights and outputs are drawn at random, with the members that they are measured against."""
+"""Small sets of networks with random weights and outputs, and the members that they are measured against."""
 
 from functools import cache
 

@@ -12,8 +12,11 @@ class EnsembleCurve(Part):
     """Figures of ensembles by their size; means over groups of that many networks."""
 
     sizes: list[int]
+    """Networks per ensemble, ascending."""
     score: list[float]
+    """Mean score."""
     loss: list[float]
+    """Mean loss, in nats or squared error."""
     ece: list[float] | None = Field(default=None)
     """Expected calibration error, of classifiers."""
 

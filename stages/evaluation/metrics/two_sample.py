@@ -38,8 +38,11 @@ class Separability(Part):
     """Cross-validated AUC of a classifier that separates two samples, with an interval; 0.5 is chance."""
 
     auc: float
+    """Cross-validated area under the ROC curve."""
     low: float
+    """Lower end of the interval."""
     high: float
+    """Upper end."""
 
 
 class Discrepancy(Part):
@@ -55,8 +58,11 @@ class TwoSample(Part):
     """Tests of one set of networks against the held-out members."""
 
     weights: Separability
+    """A classifier's, by weights."""
     mmd: Discrepancy
+    """A kernel's, by weights."""
     outputs: Separability | None = None
+    """A classifier's, by outputs; None without test data."""
 
 
 @metric(

@@ -5,7 +5,6 @@ from figure_builders import set_figures
 
 from stages.evaluation.frontier import frontier, gain_over_baselines, rivals
 
-
 SETS = {
     "members": set_figures("members", 0.96, 1.0, std=0.01),
     "generated": set_figures("generated", 0.95, 0.5, std=0.01),

@@ -1,41 +1,43 @@
-"""Generators whose answer is known: one returns members, one adds noise to them, one returns members that nobody saw."""
+"""Generators whose answer is known: they return members, relabelled members, noisy members, or unseen members."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from smoke import Done, run_smoke
 
 from stages.artifacts.members import WEIGHTS, open_weights, open_zoo
-from stages.canonical.alignment import ALIGNMENT, read_aligner, read_reference
+from stages.canonical.alignment import ALIGNMENT, read_form, read_reference
 from stages.context import Context
 from stages.evaluate import evaluate
+from stages.evaluation.figures import Figures, SetFigures, read_figures
+from stages.evaluation.metrics.novelty import distance, distance_in_tau, distance_quotient, max_iou
+from stages.evaluation.metrics.two_sample import two_sample
 from stages.params.evaluate import EvaluateParams
+from stages.reporting import sentences
 from stages.seeds import generator
 from stages.store.refs import Ref
 from stages.store.weights import is_train, write_weights
 
-MEMBERS = 60
+MEMBERS = 40
 DIGITS = (
     "zoo.dataset=digits",
     "zoo.network={kind: mlp, widths: [64, 16, 10]}",
     f"zoo.members={MEMBERS}",
-    "zoo.heldout=30",
-    "zoo.shard_size=90",
+    "zoo.heldout=24",
+    "zoo.shard_size=64",
     "zoo.recipe={optimizer: adam, lr: 0.01, batch: 64, epochs: 10}",
     "fit.steps=20",
 )
 PARAMS = EvaluateParams(
-    baseline_networks=30,
+    baseline_networks=24,
     noise_levels=(0.1, 0.5, 1.2),
-    interpolation_fractions=(0.2, 0.5),
-    soup_sizes=(2, 4),
+    interpolation_fractions=(0.3,),
+    soup_sizes=(2,),
     probe_members=3,
 )
-Judged = Callable[[torch.Tensor], dict[str, Any]]
+Evaluate = Callable[[torch.Tensor], Figures]
 
 
 @pytest.fixture(scope="module")
@@ -45,13 +47,14 @@ def zoo(tmp_path_factory: pytest.TempPathFactory) -> Done:
 
 @pytest.fixture(scope="module")
 def unseen(zoo: Done, tmp_path_factory: pytest.TempPathFactory) -> torch.Tensor:
-    """Members of a second zoo, from other seeds, aligned as the first one's were."""
-    other = open_zoo(run_smoke(tmp_path_factory.mktemp("other"), *DIGITS, "zoo.seed=1", last="zoo")["zoo"][0])
-    path, layout = zoo["canonicalize"][0].path / ALIGNMENT, other.layout
-    aligner, target, names = read_aligner(path), layout.unflatten(read_reference(path)), [s.name for s in layout.slots]
-    states = [layout.unflatten(row) for row in other.rows(0, MEMBERS)]
-    moves = [aligner.element(target, state, names, generator("unseen", i)) for i, state in enumerate(states)]
-    return torch.stack([layout.flatten(aligner.symmetry.act(m, s)) for m, s in zip(moves, states, strict=True)])
+    """Members of a second zoo, from other seeds, in the first one's canonical form."""
+    other = open_zoo(
+        run_smoke(tmp_path_factory.mktemp("other"), *DIGITS, "zoo.seed=1", "zoo.heldout=0", last="zoo")["zoo"][0]
+    )
+    path = zoo["canonicalize"][0].path / ALIGNMENT
+    form, reference = read_form(path, other.layout), read_reference(path)
+    rows = enumerate(other.rows(0, MEMBERS))
+    return torch.stack([form.applied(reference, row, generator("unseen", i)) for i, row in rows])
 
 
 @pytest.fixture
@@ -61,10 +64,10 @@ def members(zoo: Done) -> torch.Tensor:
 
 
 @pytest.fixture
-def judged(zoo: Done, tmp_path: Path, quick_report: None) -> Judged:
+def evaluated(zoo: Done, tmp_path: Path) -> Evaluate:
     """The figures of a generator that returns these rows."""
 
-    def figures(rows: torch.Tensor) -> dict[str, Any]:
+    def figures(rows: torch.Tensor) -> Figures:
         packed = open_weights(zoo["pack"][0])
         attrs = {name: packed.attrs[name] for name in ("network", "dataset")}
         (tmp_path / "sampled").mkdir()
@@ -75,53 +78,75 @@ def judged(zoo: Done, tmp_path: Path, quick_report: None) -> Judged:
         first, aligned, rows_of, flow = (zoo[stage][0] for stage in ("zoo", "canonicalize", "pack", "fit"))
         sampled = Ref(stage="sample", key="planted", path=tmp_path / "sampled", digest="")
         evaluate(first, aligned, rows_of, flow, sampled, PARAMS, Context(tmp_path / "out"))
-        return json.loads((tmp_path / "out" / "figures.json").read_text())
+        return read_figures(tmp_path / "out")
 
     return figures
 
 
-def test_a_generator_that_returns_members_copies(judged: Judged, members: torch.Tensor):
-    found = judged(members)
-    assert found["verdict"]["accurate"] is True
-    assert "New: no, copies of members" in found["verdict"]["text"]
-    assert found["sets"]["generated"]["distance_quotient"]["max"] < 1e-3
-    assert found["sets"]["generated"]["max_iou"]["min"] == 1
+def answered(figures: Figures) -> tuple[bool | None, ...]:
+    """The verdict: accurate, new, better than baselines, indistinguishable."""
+    answers = figures.verdict
+    return answers.accurate, answers.new, answers.better_than_baselines, answers.indistinguishable
 
 
-def test_a_generator_that_returns_relabelled_members_copies(judged: Judged, members: torch.Tensor, zoo: Done):
-    symmetry = read_aligner(zoo["canonicalize"][0].path / ALIGNMENT).symmetry
+def generated(figures: Figures) -> SetFigures:
+    return figures.sets["generated"]
+
+
+def test_a_generator_that_returns_members_copies(evaluated: Evaluate, members: torch.Tensor):
+    figures = evaluated(members)
+    assert answered(figures)[:3] == (True, False, False)
+    assert "New: no, copies of members" in sentences.verdict(figures)
+    distances, overlaps = distance_quotient.of(generated(figures)), max_iou.of(generated(figures))
+    assert distances
+    assert overlaps
+    assert distances.max < 1e-3
+    assert overlaps.min == 1
+
+
+def test_a_generator_that_returns_relabelled_members_copies(evaluated: Evaluate, members: torch.Tensor, zoo: Done):
     layout, g = open_weights(zoo["pack"][0]).layout, torch.Generator().manual_seed(0)
+    symmetry = read_form(zoo["canonicalize"][0].path / ALIGNMENT, layout).symmetry
     rows = torch.stack([layout.flatten(symmetry.act(symmetry.random(g), layout.unflatten(row))) for row in members])
-    found = judged(rows)
-    assert "New: no, copies of members" in found["verdict"]["text"]
-    assert found["sets"]["generated"]["distance"]["min"] > 0.5 * found["tau"], "as the rows are, they look new"
+    figures = evaluated(rows)
+    assert figures.verdict.new is False
+    assert "New: no, copies of members" in sentences.verdict(figures)
+    as_they_are = distance.of(generated(figures))
+    assert as_they_are
+    assert as_they_are.min > 0.5 * (figures.tau or 0), "as the rows are, they look new"
 
 
 @pytest.mark.parametrize("level", [0.22, 0.8])  # between those of PARAMS
-def test_a_generator_that_adds_noise_to_members_is_no_better_than_noise(judged, members, zoo, level):
-    stds = torch.from_numpy(open_weights(zoo["pack"][0]).facts("layout/std")).float()
-    sizes = torch.tensor([slot.size for slot in open_weights(zoo["pack"][0]).layout.slots])
+def test_a_generator_that_adds_noise_to_members_is_no_better_than_noise(
+    evaluated: Evaluate, members: torch.Tensor, zoo: Done, level: float
+):
+    packed = open_weights(zoo["pack"][0])
+    stds = torch.from_numpy(packed.facts("layout/std")).float()
+    sizes = torch.tensor([slot.size for slot in packed.layout.slots])
     noise = torch.randn(members.shape, generator=torch.Generator().manual_seed(5))
-    found = judged(members + level * stds.repeat_interleave(sizes) * noise)
-    assert found["verdict"]["new"] is False
-    assert found["verdict"]["better_than_baselines"] is False
-    assert "Better than noise, interpolation or soup at equal distance: no" in found["verdict"]["text"]
-    assert found["gain_over_baselines"]["gain"] < 0.01
-    at = found["sets"]["generated"]["distance_in_tau"]
-    beside = [s["distance_in_tau"] for s in found["sets"].values() if s["family"] == "noise"]
-    assert min(abs(distance / at - 1) for distance in beside) < 0.05, "one level lies where the generator does"
+    figures = evaluated(members + level * stds.repeat_interleave(sizes) * noise)
+    assert answered(figures)[1:3] == (False, False)
+    assert "Better than the trivial baselines at equal distance: no" in sentences.verdict(figures)
+    assert figures.gain_over_baselines
+    assert figures.gain_over_baselines.gain is not None
+    assert figures.gain_over_baselines.gain < 0.01
+    at = distance_in_tau.of(generated(figures)) or 0.0
+    beside = [distance_in_tau.of(entry) or 0.0 for entry in figures.sets.values() if entry.family == "noise"]
+    assert min(abs(other / at - 1) for other in beside) < 0.05, "one level lies where the generator does"
 
 
-def test_a_generator_that_returns_unseen_members_is_indistinguishable(judged: Judged, unseen: torch.Tensor):
-    found = judged(unseen)
-    assert found["verdict"]["accurate"] is True
-    assert found["verdict"]["new"] is True
-    assert found["verdict"]["better_than_baselines"] is True
-    assert "indistinguishable" in found["verdict"]["text"]
-    for test in (found["sets"]["generated"]["two_sample"][name] for name in ("weights", "outputs")):
-        assert test["low"] <= 0.5 <= test["high"]
-    assert found["schema"] == 4
-    worth = found["canonicalization"]
-    assert worth["bit_exact"] is True
-    assert worth["score_before"] == worth["score_after"] == worth["score_undone"]
-    assert worth["pca_round_trip"]["k"] == [1, 2, 5, 10, 20, 50]
+def test_a_generator_that_returns_unseen_members_is_indistinguishable(evaluated: Evaluate, unseen: torch.Tensor):
+    figures = evaluated(unseen)
+    assert answered(figures) == (True, True, True, True)
+    assert "indistinguishable" in sentences.verdict(figures)
+    tests = two_sample.of(generated(figures))
+    assert tests
+    for test in (tests.weights, tests.outputs):
+        assert test
+        assert test.low <= 0.5 <= test.high
+    effects = figures.canonicalization
+    assert effects
+    assert effects.bit_exact is True
+    assert effects.score_before == effects.score_after == effects.score_undone
+    assert effects.pca_round_trip
+    assert effects.pca_round_trip.k == [1, 2, 5, 10, 20]

@@ -1,13 +1,17 @@
 """Findings as sentences: their figures, their grammar, and silence where nothing was measured."""
 
 import pytest
+from figure_builders import figures_of, generated_beside, separated, set_figures, zoo_size
 
+from stages.evaluation.figures import Alignment, FineTuning, Gain, ScoreCurve
+from stages.evaluation.metrics.ensembles import EnsembleCurve
+from stages.evaluation.verdict import verdict
 from stages.reporting import sentences
-from stages.reporting.lineage import in_words
+from stages.reporting.lineage import StageFacts
 
 
 @pytest.mark.parametrize(
-    ("found", "said"),
+    ("gain", "text"),
     [
         (
             {"at": 0.5, "gain": 0.0123, "error": 0.004, "rival": "soup 2"},
@@ -25,79 +29,134 @@ from stages.reporting.lineage import in_words
         ),
     ],
 )
-def test_the_gain_has_a_sign_in_words(found, said):
-    assert said in sentences.gain({"gain_over_baselines": found})
+def test_the_gain_has_a_sign_in_words(gain, text):
+    assert text in sentences.gain(figures_of({}, gain_over_baselines=Gain(**gain)))
 
 
 def test_correlations_have_no_points():
-    figures = {"score": "spearman", "gain_over_baselines": {"at": 0.5, "gain": 0.0123, "rival": "noise"}}
+    figures = figures_of({}, score="spearman", gain_over_baselines=Gain(at=0.5, gain=0.0123, rival="noise"))
     assert sentences.gain(figures).endswith("by 0.0123.")
 
 
 @pytest.mark.parametrize(
-    ("count", "said"),
+    ("count", "text"),
     [(0, "No generated"), (1, "1 of 9 generated networks repeats"), (3, "3 of 9 generated networks repeat ")],
 )
-def test_duplicates_are_counted_grammatically(count, said):
-    assert sentences.repeated({"sets": {"generated": {"duplicates": count, "networks": 9}}}).startswith(said)
+def test_duplicates_are_counted_grammatically(count, text):
+    generated = set_figures("generated", networks=9, duplicates=count)
+    assert sentences.repetition(figures_of({"generated": generated})).startswith(text)
 
 
 def test_members_that_were_drawn_are_counted_and_nothing_is_said_of_all():
-    sets = {"members": {"networks": 1000}, "held-out": {"networks": 200}}
-    said = sentences.drawn({"zoo": {"members": 9000, "held-out": 200}, "sets": sets})
-    assert said.startswith("Measured were 1,000 of 9,000 members, drawn at random;")
-    assert "1,000 of 9,000 members and 200 of 300 held-out members" in sentences.drawn(
-        {"zoo": {"members": 9000, "held-out": 300}, "sets": sets}
-    )
-    assert sentences.drawn({"zoo": {"members": 1000, "held-out": 200}, "sets": sets}) == ""
-    assert sentences.drawn({}) == ""
+    sets = {"members": set_figures("members", networks=1000), "held-out": set_figures("held-out", networks=200)}
+
+    def sentence(members: int, heldout: int) -> str:
+        return sentences.sampled_members(figures_of(sets, zoo=zoo_size(members, heldout)))
+
+    assert sentence(9000, 200).startswith("Measured were 1,000 of 9,000 members, drawn at random;")
+    assert "1,000 of 9,000 members and 200 of 300 held-out members" in sentence(9000, 300)
+    assert sentence(1000, 200) == ""
+    assert sentences.sampled_members(figures_of(sets)) == ""
 
 
 def test_ensembles_are_compared_at_the_largest_size_both_have():
-    sets = {
-        "generated": {"ensemble_curve": {"sizes": [1, 5, 10], "score": [0.9, 0.91, 0.92]}},
-        "members": {"ensemble_curve": {"sizes": [1, 5, 200], "score": [0.9, 0.95, 0.99]}},
+    curves = {
+        "generated": EnsembleCurve(sizes=[1, 5, 10], score=[0.9, 0.91, 0.92], loss=[0.3, 0.2, 0.1]),
+        "members": EnsembleCurve(sizes=[1, 5, 200], score=[0.9, 0.95, 0.99], loss=[0.3, 0.2, 0.1]),
     }
-    assert (
-        sentences.averaged({"sets": sets}) == "Averaged, 5 generated networks reach 91.00 %, as many members 95.00 %."
-    )
-    assert sentences.averaged({"sets": {"members": sets["members"]}}) == ""
+    sets = {name: set_figures(name, ensemble_curve=curve) for name, curve in curves.items()}
+    text = "Averaged, 5 generated networks reach 91.00 %, as many members 95.00 %."
+    assert sentences.ensembles(figures_of(sets)) == text
+    assert sentences.ensembles(figures_of({"members": sets["members"]})) == ""
 
 
-def test_aucs_come_with_their_intervals_where_there_are_any():
-    tests = {"weights": {"auc": 0.5, "low": 0.4, "high": 0.6}, "outputs": {"auc": 0.7}, "mmd": {"p": 0.1}}
-    told = sentences.told_apart({"sets": {"generated": {"two_sample": tests}}})
-    assert "0.50 (0.40 to 0.60) by their weights and 0.70 by their outputs" in told
+def test_aucs_come_with_their_intervals():
+    generated = set_figures("generated", **separated(0.4, 0.6))
+    text = sentences.separability(figures_of({"generated": generated}))
+    assert "0.50 (0.40 to 0.60) by their weights and 0.50 (0.40 to 0.60) by their outputs" in text
+    generated = set_figures("generated", **separated(0.4, 0.6, outputs=False))
+    assert "outputs" not in sentences.separability(figures_of({"generated": generated}))
 
 
-def test_long_lists_of_what_was_left_are_cut():
-    told = sentences.unpermuted({"alignment": {"unpermuted": [f"part {i}" for i in range(9)]}})
-    assert "part 5" in told
-    assert "part 6" not in told
-    assert told.endswith("and 3 more.")
-    assert "for want of a rule" in sentences.unpermuted({"alignment": {"unpermuted": []}})
+def with_notes(notes: list[str]) -> str:
+    """The sentence about operations that were left unpermuted for these reasons."""
+    alignment = Alignment(distance_before=[], distance_after=[], largest_output_gap=0.0, unpermuted=notes)
+    return sentences.unpermuted(figures_of({}, alignment=alignment))
 
 
-SILENT = [
-    getattr(sentences, name)
-    for name in (
-        "gain",
-        "told_apart",
-        "repeated",
-        "further_training",
-        "averaged",
-        "pace",
-        "round_trip",
-        "concentration",
-        "unpermuted",
-    )
-]
+def test_long_lists_of_unpermuted_operations_are_cut():
+    text = with_notes([f"part {i}" for i in range(9)])
+    assert "part 5" in text
+    assert "part 6" not in text
+    assert text.endswith("and 3 more.")
+    assert "for want of a rule" in with_notes([])
 
 
-@pytest.mark.parametrize("sentence", SILENT)
-@pytest.mark.parametrize("figures", [{}, {"sets": {"generated": None}, "canonicalization": None, "finetuning": {}}])
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        sentences.gain,
+        sentences.separability,
+        sentences.repetition,
+        sentences.sampled_members,
+        sentences.further_training,
+        sentences.ensembles,
+        sentences.round_trip,
+        sentences.concentration,
+        sentences.unpermuted,
+        sentences.verdict,
+    ],
+)
+@pytest.mark.parametrize(
+    "figures", [figures_of({}), figures_of({"generated": set_figures("generated")}, finetuning=None)]
+)
 def test_what_was_not_measured_is_not_told(sentence, figures):
     assert sentence(figures) == ""
+
+
+def test_without_a_sampling_time_there_is_no_speed():
+    assert sentences.speed(None) == ""
+    assert sentences.speed(1234.5).startswith("1,234 networks are generated per minute")
+
+
+def verdict_text(*figures: float, score: str = "accuracy", **metrics: object) -> str:
+    """The verdict on generated networks of this score, distance and overlap, in sentences."""
+    sets = generated_beside(set_figures("generated", *figures, **metrics))
+    return sentences.verdict(figures_of(sets, score=score, verdict=verdict(sets)))
+
+
+def test_the_verdict_gives_answers_with_the_figures_that_they_rest_on():
+    text = verdict_text(0.9553, 0.3, 0.8)
+    assert "As accurate as members: yes (95.53 % against 96.00 % of held-out members)." in text
+    assert "New: no (nearest member at 0.30 τ where held-out members are at 1.00; max IoU 0.80 against 0.50)." in text
+    assert text.endswith("Better than the trivial baselines at equal distance: no (noise keeps 95.50 % there).")
+    assert "none of them gets as far" in verdict_text(0.3, 3.0, 0.1)
+
+
+@pytest.mark.parametrize(("distance", "copies"), [(0.0, True), (0.09, True), (0.11, False), (1.0, False)])
+def test_networks_next_to_members_are_called_copies(distance, copies):
+    assert ("copies of members" in verdict_text(0.96, distance, 0.5)) is copies
+
+
+@pytest.mark.parametrize(("interval", "text"), [((0.45, 0.6), "indistinguishable"), ((0.55, 0.7), "distinguished")])
+def test_the_verdict_says_whether_a_classifier_separates_them(interval, text):
+    assert f" They are {text} from held-out members" in verdict_text(0.96, 1.0, 0.5, **separated(*interval))
+
+
+def test_without_test_data_accuracy_is_not_judged():
+    sets = {role: set_figures(role, distance=1.0) for role in ("members", "held-out", "generated")}
+    text = sentences.verdict(figures_of(sets, score=None, verdict=verdict(sets)))
+    assert text.startswith("Accuracy can't be judged without test data. New: yes (nearest member at 1.00 τ")
+
+
+def test_the_verdict_on_a_regression_says_spearman():
+    text = verdict_text(0.8, 1.0, 0.5, score="spearman")
+    assert "Spearman correlation 0.8000 against 0.9600" in text
+    assert "%" not in text
+
+
+def in_words(summary: dict[str, object]) -> str:
+    return StageFacts("fit", "0", 1.0, summary).in_words
 
 
 def test_stages_summaries_are_phrases_and_what_no_phrase_knows_is_kept():
@@ -116,4 +175,33 @@ def test_stages_summaries_are_phrases_and_what_no_phrase_knows_is_kept():
         "new figure 0.1235"
     )
     assert in_words({"barrier_before": 1.0}) == "barrier before 1"
-    assert in_words(None) == ""
+    assert in_words({}) == ""
+
+
+@pytest.mark.parametrize(
+    ("generated", "text"),
+    [
+        (
+            [0.96, 0.961, 0.962],
+            "need no fine-tuning: 96.00 % where members have 96.50 %; after 200 steps of training 96.20 % and 97.00 %.",
+        ),
+        ([0.60, 0.958, 0.97], "need fine-tuning: 60.00 % where members have 96.50 %; 50 steps bring them to 95.80 %."),
+        ([0.60, 0.7, 0.958], "need fine-tuning: 60.00 % where members have 96.50 %; 200 steps bring them to 95.80 %."),
+        (
+            [0.60, 0.7, 0.8],
+            "need fine-tuning: 60.00 % where members have 96.50 %; 200 steps bring them to 80.00 %, still below.",
+        ),
+    ],
+)
+def test_generated_networks_need_fine_tuning_or_not(generated, text):
+    members = ScoreCurve(mean=[0.965, 0.966, 0.97], std=[0.01, 0.01, 0.01])
+    sets = {"generated": ScoreCurve(mean=generated, std=[0.0] * 3), "members": members}
+    trained = FineTuning(steps=[0, 50, 200], networks=8, sets=sets)
+    assert sentences.further_training(figures_of({}, finetuning=trained)) == f"The generated networks {text}"
+
+
+def test_the_score_as_it_is_says_nothing_of_training():
+    sets = {name: ScoreCurve(mean=[0.9], std=[0.0]) for name in ("generated", "members")}
+    trained = FineTuning(steps=[0], networks=8, sets=sets)
+    expected = "The generated networks need no fine-tuning: 0.9000 where members have 0.9000."
+    assert sentences.further_training(figures_of({}, score="spearman", finetuning=trained)) == expected
