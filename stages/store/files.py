@@ -1,4 +1,4 @@
-"""Durable files and folders, and the version of everything that is stored."""
+"""Files and folders written whole or not at all, and the version of the stored formats."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Layouts: the places of a network's tensors in its row of weights, parameters first, then buffers."""
+"""Layouts of rows of weights: the place of each tensor of a network, parameters first, then buffers."""
 
 import hashlib
 import json

@@ -1,133 +1,110 @@
-"""Configuration keys by their earlier names."""
+"""Keys of release 0.1: each works under its earlier name, with one notice and the same keys of artifacts."""
 
-import json
 import warnings
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from smoke import SMOKE, Dwf
 
-from pipeline.config import PROJECT, Experiment, load
+from pipeline.config import load
 from pipeline.renamed_keys import RENAMED, RenamedKey
-from stages.errors import UsageError
+from pipeline.runner import Runner
 
 VALUES: dict[str, Any] = {
     "canonicalize.barrier": 2,
-    "canonicalize.probe": 7,
-    "canonicalize.rounds": 3,
+    "canonicalize.probe": 32,
+    "canonicalize.rounds": 1,
     "canonicalize.scale": True,
     "canonicalize.streams": False,
     "evaluate.baseline": 5,
-    "evaluate.ensembles": [1, 3],
+    "evaluate.ensembles": [2],
     "evaluate.finetune.soup": 3,
     "evaluate.interpolation": [0.25],
-    "evaluate.margins": [0.5, 1.5],
-    "evaluate.members": 77,
+    "evaluate.margins": [0.75],
+    "evaluate.members": 7,
     "evaluate.near": 2,
     "evaluate.noise": [0.3],
     "evaluate.probed": 3,
-    "evaluate.round_trip": [1, 4],
+    "evaluate.round_trip": [2],
     "evaluate.soup": [3],
-    "fit.check_every": 30,
-    "fit.ema": 0.5,
-    "fit.hold": 0.5,
-    "fit.outputs": 0.1,
-    "fit.path_noise": 0.01,
+    "fit.check_every": 10,
+    "fit.ema": 0.9,
+    "fit.hold": 2.0,
+    "fit.outputs": 0.0,
+    "fit.path_noise": 0.1,
     "fit.patience": 2,
     "fit.pick": "heldout",
     "fit.watch": 4,
     "sample.keep": 0.5,
     "sample.start": 0.25,
-    "zoo.others": [{"name": "iris", "train": 60}],
+    "zoo.others": [],
     "zoo.retries": 1,
-    "zoo.shard": 3,
+    "zoo.shard": 5,
 }
-"""Earlier name -> a value other than the default and that of conf/smoke.yaml."""
-NEEDED: dict[str, dict[str, Any]] = {
-    "fit.outputs": {"fit.space": {"kind": "tokens"}, "fit.velocity": {"kind": "tokens"}},
-    "zoo.others": {"fit.condition": ["dataset"], "sample.condition": {"dataset": "iris"}},
-}
-"""Earlier name -> what must stand beside it for the configuration to be valid."""
-KEYS = pytest.mark.parametrize("key", RENAMED)
+"""A value for each, other than what the smoke configuration has but for those of DEFAULT."""
+DEFAULT = ("fit.outputs", "zoo.others")
+"""Any other value of these needs more sections."""
 
 
-def present(key: str) -> str:
-    return f"{key.rpartition('.')[0]}.{RENAMED[key]}"
+def written(tmp_path: Path, key: str, value: Any) -> Path:
+    """The smoke configuration with one more value."""
+    values = yaml.safe_load(SMOKE.read_text())
+    *sections, last = key.split(".")
+    section = values
+    for name in sections:
+        section = section.setdefault(name, {})
+    for name in (last, RENAMED.get(key, "")):
+        section.pop(name, None)
+    section[last] = value
+    file = tmp_path / f"{key}.yaml"
+    file.write_text(yaml.safe_dump(values))
+    return file
 
 
-def written(folder: Path, values: dict[str, Any]) -> Path:
-    """conf/smoke.yaml with these values, by dotted keys, in place of those that stand there under any name."""
-    experiment = yaml.safe_load((PROJECT / "conf" / "smoke.yaml").read_text())
-    for key, value in values.items():
-        *sections, last = key.split(".")
-        section = experiment
-        for name in sections:
-            section = section.setdefault(name, {})
-        section.pop(RENAMED.get(key), None)
-        section[last] = value
-    path = folder / "experiment.yaml"
-    path.write_text(yaml.safe_dump(experiment))
-    return path
-
-
-def loaded(file: Path, *overrides: str) -> tuple[Experiment, list[str]]:
-    """The experiment, and the messages of its RenamedKey warnings."""
+def keys_of(file: Path, *overrides: str) -> tuple[dict[str, str], list[str]]:
+    """Every stage's key, and the notices."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         experiment = load(file, overrides)
-    return experiment, [str(w.message) for w in caught if issubclass(w.category, RenamedKey)]
+    assert {notice.category for notice in caught} <= {RenamedKey}
+    return {step.stage: step.key for step in Runner(experiment).plan()}, [str(notice.message) for notice in caught]
 
 
-def overrides(values: dict[str, Any]) -> list[str]:
-    return [f"{key}={json.dumps(value)}" for key, value in values.items()]
-
-
-def test_every_renamed_key_has_a_value_to_be_tested_with():
+def test_every_renamed_key_is_tried_here():
     assert VALUES.keys() == RENAMED.keys()
 
 
-@KEYS
-def test_the_earlier_name_in_a_file_means_the_present_one(key: str, tmp_path: Path):
-    beside = NEEDED.get(key, {})
-    earlier, messages = loaded(written(tmp_path, {**beside, key: VALUES[key]}))
-    now, none = loaded(written(tmp_path, {**beside, present(key): VALUES[key]}))
-    without, _ = loaded(PROJECT / "conf" / "smoke.yaml", *overrides(beside))
-    assert earlier.model_dump() == now.model_dump()
-    assert earlier.model_dump(exclude={"name"}) != without.model_dump(exclude={"name"})
-    assert len(messages) == 1
-    assert key in messages[0]
-    assert present(key) in messages[0]
-    assert none == []
+@pytest.mark.parametrize("key", RENAMED)
+def test_a_key_works_under_both_names_with_one_notice_on_the_earlier_one(tmp_path: Path, key: str):
+    new = f"{key.rpartition('.')[0]}.{RENAMED[key]}"
+    value = VALUES[key]
+    earlier, notices = keys_of(written(tmp_path, key, value))
+    assert notices == [f"{key} is now called {new}; the earlier name works until the next release"]
+    assert (earlier, []) == keys_of(written(tmp_path, new, value))
+    assert (earlier, notices) == keys_of(
+        SMOKE, f"{key}={yaml.safe_dump(value, default_flow_style=True).split(chr(10))[0]}"
+    )
+    assert key in DEFAULT or earlier != keys_of(SMOKE)[0]
 
 
-@KEYS
-def test_so_does_it_in_an_override(key: str):
-    smoke, beside = PROJECT / "conf" / "smoke.yaml", NEEDED.get(key, {})
-    earlier, messages = loaded(smoke, *overrides({**beside, key: VALUES[key]}))
-    now, none = loaded(smoke, *overrides({**beside, present(key): VALUES[key]}))
-    assert earlier.model_dump() == now.model_dump()
-    assert len(messages) == 1
-    assert none == []
+def test_the_command_line_says_it_in_one_line_per_key(dwf: Dwf, tmp_path: Path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        code, _, err = dwf("plan", SMOKE, "--store", tmp_path, "--set", "fit.watch=4", "--set", "sample.keep=0.5")
+        assert code == 0
+        _, _, swept = dwf("sweep", SMOKE, "zoo.members=1", "fit.watch=4,5", "--store", tmp_path)
+    notice = "dwf: {} is now called {}; the earlier name works until the next release"
+    watch, keep = notice.format("fit.watch", "fit.eval_samples"), notice.format("sample.keep", "sample.keep_fraction")
+    assert err.splitlines() == [watch, keep]
+    assert swept.splitlines()[0] == watch, "once for two points"
+    assert swept.count("fit.watch") == 1
 
 
-@KEYS
-def test_both_names_at_once_are_an_error_that_names_both(key: str, tmp_path: Path):
-    file = written(tmp_path, {**NEEDED.get(key, {}), key: VALUES[key]})
-    both = yaml.safe_load(file.read_text())
-    section = both
-    for name in key.split(".")[:-1]:
-        section = section[name]
-    section[RENAMED[key]] = VALUES[key]
-    file.write_text(yaml.safe_dump(both))
-    with pytest.raises(UsageError, match=f"{file}: ") as error:
-        loaded(file)
-    assert key in str(error.value)
-    assert present(key) in str(error.value)
-    assert len(str(error.value).splitlines()) == 1
-
-
-def test_a_file_s_present_name_gives_way_to_an_override_by_the_earlier_one(tmp_path: Path):
-    experiment, messages = loaded(written(tmp_path, {"fit.ema_decay": 0.9}), "fit.ema=0.25")
-    assert experiment.fit.ema_decay == 0.25
-    assert len(messages) == 1
+def test_sweep_direct_is_accepted_with_a_notice(dwf: Dwf, tmp_path: Path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        _, _, err = dwf("sweep", SMOKE, "zoo.members=1,2", "--direct", "--store", tmp_path)
+    assert err.splitlines()[0] == "dwf: sweep --direct has no effect and will be removed: no sweep uses Prefect"
+    assert "--direct" not in dwf("sweep", "--help")[1]

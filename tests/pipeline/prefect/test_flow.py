@@ -1,6 +1,7 @@
 """The dag as a Prefect flow: the same stages, told to Prefect, with the same errors."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -14,23 +15,16 @@ from pipeline.config import PROJECT
 from pipeline.dag import STAGES, dag
 from pipeline.runner import Runner
 from stages.errors import Diverged, DwfError
+from stages.reporting.summary import ReportSummary, SummaryRow
 from stages.store.refs import Ref
 
-FIGURES = {
-    "score": "accuracy",
-    "verdict": {"text": "As accurate as members: yes."},
-    "sets": {
-        "generated": {
-            "role": "generated",
-            "networks": 8,
-            "score": {"mean": 0.9625, "std": 0.002, "min": 0.95},
-            "max_iou": {"mean": 0.93},
-            "distance_in_tau": 0.52,
-            "novel_and_performant": {"0.5": 0.5, "1.0": 0.25},
-            "ensemble_score": 0.97,
-        }
-    },
-}
+SUMMARY = ReportSummary(
+    title="smoke",
+    verdict="As accurate as members: yes.",
+    findings=["Farther than noise."],
+    columns=["networks", "accuracy, %"],
+    rows=[SummaryRow(name="generated", role="generated", cells=["8", "96.25 ± 0.20"])],
+)
 
 
 @pytest.fixture(autouse=True)
@@ -139,43 +133,48 @@ def test_an_interrupted_run_stops_its_shards_and_is_recorded(
     assert (flow_run["state_name"], tasks["fit"]["state_name"]) == ("Crashed", "Crashed")
 
 
-def test_the_report_is_shown_on_prefects_page(served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    report = tmp_path / "evaluate"
+def test_the_report_is_shown_on_prefects_page(served: Served, tmp_path: Path) -> None:
+    report = tmp_path / "report"
     report.mkdir()
-    (report / "figures.json").write_text(json.dumps(FIGURES))
-    (report / "small.png").write_bytes(b"png")
-    (report / "large.png").write_bytes(bytes(300_000))
+    SUMMARY.write(report)
+    (report / "novelty.png").write_bytes(b"png")
+    (report / "distances.png").write_bytes(bytes(300_000))
     run(served, tmp_path)
-    made = served.ask("artifacts", task_runs={"id": {"any_": [last_run(served)[1]["evaluate"]["id"]]}})
+    made = served.ask("artifacts", task_runs={"id": {"any_": [last_run(served)[1]["report"]["id"]]}})
     by_type = {artifact["type"]: artifact["data"] for artifact in made}
-    assert json.loads(by_type["table"]) == [
-        {
-            "set": "generated",
-            "networks": "8",
-            "accuracy, %": "96.25 ± 0.20",
-            "min": "95.00",
-            "max IoU": "0.93",
-            "distance / tau": "0.52",
-            "N&P@1": "0.25",
-            "ensemble": "97.00",
-        }
-    ]
+    assert json.loads(by_type["table"]) == [{"set": "generated", "networks": "8", "accuracy, %": "96.25 ± 0.20"}]
     assert by_type["markdown"] == (
-        f"As accurate as members: yes.\n\nReport: `{report}/report.html`\n\n![small](data:image/png;base64,cG5n)"
+        "As accurate as members: yes.\n\n- Farther than noise.\n\n"
+        f"Report: `{report}/report.html`\n\n![novelty](data:image/png;base64,cG5n)"
     )
+
+
+def test_a_renamed_key_is_noted_in_the_runs_log_once(served: Served, tmp_path: Path) -> None:
+    run(served, tmp_path, overrides={"fit.watch": 4})
+    deadline = time.monotonic() + 10
+    while True:
+        logged = [
+            log["message"] for log in served.ask("logs", logs={"flow_run_id": {"any_": [last_run(served)[0]["id"]]}})
+        ]
+        notices = [text for text in logged if "fit.watch" in text]
+        if notices or time.monotonic() > deadline:
+            break
+        time.sleep(0.2)
+    assert notices == ["fit.watch is now called fit.eval_samples; the earlier name works until the next release"]
 
 
 def test_without_a_console_progress_goes_to_prefect_but_seldom(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from pipeline.prefect import artifacts as page
 
     told: list[Any] = []
-    clock = iter(range(10_000))
-    monkeypatch.setattr(page.time, "monotonic", lambda: next(clock) / 4)
+    clock = [0.0]
+    monkeypatch.setattr("stages.progress.time.monotonic", lambda: clock[0])
     monkeypatch.setattr(page, "get_run_logger", lambda: _Log(told))
     monkeypatch.setattr(page, "create_progress_artifact", lambda *a, **k: told.append(a) or uuid4())
     monkeypatch.setattr(page, "update_progress_artifact", lambda bar, percent: told.append(percent))
     progress = page.Progress()
     for step in range(101):  # 25 seconds
+        clock[0] = step / 4
         progress.watch("fit", step / 100, f"step {step}")
     progress.done("fit", Ref(stage="fit", key="k", path=tmp_path, digest=""), reused=False)
     lines = [item for item in told if isinstance(item, str)]
