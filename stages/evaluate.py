@@ -14,7 +14,8 @@ from stages.artifacts.members import dataset_of, open_weights, open_zoo
 from stages.context import Context, torch_threads
 from stages.datasets import Test, Train, load_fitting, load_test
 from stages.evaluation.canonicalization import canonicalization
-from stages.evaluation.figures import Canonicalization, Figures, SetFigures, Spectrum, ZooSize
+from stages.evaluation.figure_parts import Canonicalization, Spectrum
+from stages.evaluation.figures import Figures, SetFigures, ZooSize
 from stages.evaluation.finetune.trials import trials
 from stages.evaluation.frontier import frontier, gain_over_baselines
 from stages.evaluation.inputs import EvaluationInputs, comparable

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 
 from stages.evaluation import figures as parts
-from stages.evaluation.figures import Figures, ScoreCurve, SetFigures, Summary
+from stages.evaluation.figure_parts import ScoreCurve
+from stages.evaluation.figures import Figures, SetFigures, Summary
 from stages.evaluation.metric import summary
 from stages.evaluation.metrics.ensembles import EnsembleCurve
 from stages.evaluation.metrics.two_sample import Discrepancy, Separability, TwoSample

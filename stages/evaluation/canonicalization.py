@@ -13,7 +13,7 @@ from torch import Tensor
 
 from stages.canonical.alignment import ALIGNMENT, Alignment, read_alignment, read_symmetry
 from stages.datasets import Test
-from stages.evaluation.figures import Canonicalization, Flatness, RoundTrip
+from stages.evaluation.figure_parts import Canonicalization, Flatness, RoundTrip
 from stages.evaluation.inputs import EvaluationInputs
 from stages.evaluation.results import results_of
 from stages.evaluation.upstream import recorded_summary

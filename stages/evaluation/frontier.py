@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stages.evaluation.figures import Frontier, Gain, SetFigures
+from stages.evaluation.figure_parts import Frontier, Gain
+from stages.evaluation.figures import SetFigures
 from stages.evaluation.metrics.novelty import distance_in_tau
 from stages.evaluation.metrics.performance import score
 

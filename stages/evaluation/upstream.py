@@ -7,7 +7,7 @@ from typing import Any, cast
 from stages.artifacts.fitted import CURVES, SAMPLE_SCORES
 from stages.canonical.alignment import ALIGNMENT
 from stages.errors import NotComplete
-from stages.evaluation.figures import Alignment, Curves, Samples
+from stages.evaluation.figure_parts import Alignment, Curves, Samples
 from stages.store.arrays import open_group, read
 from stages.store.artifact import read_manifest
 

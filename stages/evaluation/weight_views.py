@@ -6,7 +6,7 @@ from math import isqrt
 import torch
 from torch import Tensor
 
-from stages.evaluation.figures import Filters, Histograms
+from stages.evaluation.figure_parts import Filters, Histograms
 
 BINS, FILTERS, KERNELS = 60, 8, 16
 """Bins of a histogram; units shown of a dense first layer, and kernels of a convolution."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from stages.context import Context
 from stages.datasets import Test, Train
-from stages.evaluation.figures import ScoreCurve
+from stages.evaluation.figure_parts import ScoreCurve
 from stages.evaluation.results import results_of
 from stages.members.draws import Seeds
 from stages.members.loop import train_from

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from stages.datasets import Test, Train
 from stages.errors import UsageError
-from stages.evaluation.figures import Transfer as TransferFigures
+from stages.evaluation.figure_parts import Transfer as TransferFigures
 from stages.evaluation.finetune.fine_tune_run import Cache, FineTuneRun, Rows, Scores, Starts, score_curve
 from stages.members.draws import Seeds
 from stages.members.loop import steps_per_epoch

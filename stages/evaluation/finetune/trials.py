@@ -9,8 +9,8 @@ from stages.datasets import Test, Train
 from stages.errors import NotComplete, UsageError
 from stages.evaluation.baselines.fresh import fresh_networks
 from stages.evaluation.baselines.soup import soups
-from stages.evaluation.figures import FineTuning
-from stages.evaluation.figures import Transfer as TransferFigures
+from stages.evaluation.figure_parts import FineTuning
+from stages.evaluation.figure_parts import Transfer as TransferFigures
 from stages.evaluation.finetune.fine_tune_run import Cache, FineTuneRun, Scores, Starts, cached, score_curve
 from stages.evaluation.finetune.transfer import transfer
 from stages.evaluation.inputs import EvaluationInputs

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from stages.columns import SCORE, Column
-from stages.evaluation.figures import Part
+from stages.evaluation.figure_parts import Part
 from stages.evaluation.metric import metric
 from stages.evaluation.network_set import NetworkSet
 

@@ -12,7 +12,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from torch import Tensor
 
 from stages.columns import RATIO, Column
-from stages.evaluation.figures import Part
+from stages.evaluation.figure_parts import Part
 from stages.evaluation.metric import metric
 from stages.evaluation.network_set import NetworkSet
 

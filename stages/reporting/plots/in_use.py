@@ -7,7 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from stages.evaluation.figures import Figures, ScoreCurve
+from stages.evaluation.figure_parts import ScoreCurve
+from stages.evaluation.figures import Figures
 from stages.evaluation.metrics.ensembles import EnsembleCurve, ensemble_curve
 from stages.reporting.drawing import LOOKS, Look, in_percent, look, new_axes, numbers, pairs, plot, with_legend
 from stages.reporting.plots.scales import log_scale_with_ticks, stretch_score

@@ -6,7 +6,7 @@ from itertools import pairwise, permutations
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.canonical.form import Aligner, CanonicalForm, Method
@@ -58,6 +58,7 @@ def brute_force(row: torch.Tensor, members: torch.Tensor, widths: tuple[int, int
 SMALL = (2, 4, 2)
 
 
+@settings(max_examples=12)
 @given(seeds, st.booleans())
 def test_of_one_hidden_layer_it_is_the_minimum_over_all_relabellings(seed: int, close: bool):
     members = drawn_rows(4, SMALL, seed)
@@ -73,6 +74,7 @@ def test_of_one_hidden_layer_it_is_the_minimum_over_all_relabellings(seed: int, 
         assert each[int(found.member[i])] == pytest.approx(min(each), abs=1e-5)
 
 
+@settings(max_examples=12)
 @given(seeds)
 def test_members_are_measured_among_the_others_the_same_way(seed: int):
     members = drawn_rows(5, SMALL, seed)

@@ -5,7 +5,7 @@ import torch
 
 from stages.canonical.alignment import Alignment
 from stages.evaluation.canonicalization import flatness, round_trip_scores, scores_before_after
-from stages.evaluation.figures import Flatness
+from stages.evaluation.figure_parts import Flatness
 from stages.store.layout import Layout
 from stages.symmetry.table import Axis, Group, Symmetry
 

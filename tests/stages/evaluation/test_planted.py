@@ -36,6 +36,7 @@ PARAMS = EvaluateParams(
     interpolation_fractions=(0.3,),
     soup_sizes=(2,),
     probe_members=3,
+    align_to_nearest=2,
 )
 Evaluate = Callable[[torch.Tensor], Figures]
 
@@ -49,7 +50,7 @@ def zoo(tmp_path_factory: pytest.TempPathFactory) -> Done:
 def unseen(zoo: Done, tmp_path_factory: pytest.TempPathFactory) -> torch.Tensor:
     """Members of a second zoo, from other seeds, in the first one's canonical form."""
     other = open_zoo(
-        run_smoke(tmp_path_factory.mktemp("other"), *DIGITS, "zoo.seed=1", "zoo.heldout=0", last="zoo")["zoo"][0]
+        run_smoke(tmp_path_factory.mktemp("other"), *DIGITS, "zoo.seed=1", "zoo.heldout=2", last="zoo")["zoo"][0]
     )
     path = zoo["canonicalize"][0].path / ALIGNMENT
     form, reference = read_form(path, other.layout), read_reference(path)

@@ -12,7 +12,8 @@ import pytest
 from made_up_figures import RUN, made_up
 
 from stages.discovery import modules_in
-from stages.evaluation.figures import Figures, Filters, Histograms, SetFigures, Summary, Verdict
+from stages.evaluation.figure_parts import Filters, Histograms
+from stages.evaluation.figures import Figures, SetFigures, Summary, Verdict
 from stages.evaluation.metrics.ensembles import ensemble_curve
 from stages.evaluation.metrics.performance import score
 from stages.params.dataset import Images

@@ -3,7 +3,7 @@
 import pytest
 from figure_builders import figures_of, generated_beside, separated, set_figures, zoo_size
 
-from stages.evaluation.figures import Alignment, FineTuning, Gain, ScoreCurve
+from stages.evaluation.figure_parts import Alignment, FineTuning, Gain, ScoreCurve
 from stages.evaluation.metrics.ensembles import EnsembleCurve
 from stages.evaluation.verdict import verdict
 from stages.reporting import sentences

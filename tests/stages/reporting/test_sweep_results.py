@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from figure_builders import figures_of, set_figures
 
-from stages.evaluation.figures import Gain
+from stages.evaluation.figure_parts import Gain
 from stages.reporting import sweep_page as page
 from stages.reporting.sweep_results import (
     MEASURES,

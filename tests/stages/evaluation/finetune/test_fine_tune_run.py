@@ -9,7 +9,7 @@ from small_task import CTX, RECIPE, convnet, data, fine_tune_run, mlp, untrained
 from torch.func import functional_call
 
 from stages.datasets import Test, Train
-from stages.evaluation.figures import ScoreCurve
+from stages.evaluation.figure_parts import ScoreCurve
 from stages.evaluation.finetune import fine_tune_run as module
 from stages.evaluation.finetune.fine_tune_run import cached, score_curve
 from stages.evaluation.results import results_of
