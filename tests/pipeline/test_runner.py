@@ -16,8 +16,7 @@ from pipeline.config import PROJECT, load
 from pipeline.dag import STAGES, dag
 from pipeline.runner import Runner, run_directly
 from stages.errors import DwfError, Interrupted, NotComplete
-from stages.store.artifact import FOLDERS, Manifest, find, read_manifest
-from stages.store.refs import Ref
+from stages.store.artifact import FOLDERS, Manifest, Ref, find, read_manifest
 
 MANY = ["sample.networks=8000", "sample.steps=1"]
 """Three rows of chunks to sample, so that there is a middle to be killed in."""
@@ -36,7 +35,8 @@ def ran(done: dict[str, tuple[Ref, bool]]) -> set[str]:
 
 
 def digests(done: dict[str, tuple[Ref, bool]]) -> dict[str, str]:
-    return {stage: ref.digest for stage, (ref, _) in done.items()}
+    """Of the six stages: the report that `quick_report` draws has no pictures."""
+    return {stage: ref.digest for stage, (ref, _) in done.items() if stage != "report"}
 
 
 def test_the_dag_calls_every_stage_once_and_hands_on_what_it_needs():

@@ -12,9 +12,8 @@ from smoke import SMOKE, Done, Dwf
 
 from pipeline.sweep.points import Point, points_of
 from pipeline.sweep.report import sweep_key, sweep_results, write_sweep
-from pipeline.sweep.run import Results, run_points
+from pipeline.sweep.run import Results, run_points, workers
 from pipeline.sweep.spec import read_sweep
-from pipeline.sweep.workers import workers
 from stages.evaluation.figures import json_of, read_figures
 from stages.reporting.sweep_results import SweepResults
 from stages.store.artifact import find, read_manifest
@@ -138,7 +137,7 @@ def test_the_artifact_holds_lineage_a_table_and_a_page(store: Path):
     for point, line in zip(points(store), table, strict=True):
         figures = read_figures(results.refs[point.steps["evaluate"].key].path)
         assert line["sample.seed"] == str(point.values["sample.seed"])
-        assert float(line["score"]) == figures.sets["generated"].score.mean
+        assert float(line["score"]) == figures.sets["generated"].score["mean"]
         assert float(line["calls"]) == 5  # Euler, five steps
 
 
