@@ -51,7 +51,7 @@ def generated_beside(generated: SetFigures) -> dict[str, SetFigures]:
     }
 
 
-def separated(low: float, high: float, outputs: bool = True) -> dict[str, TwoSample]:
+def separated(low: float, high: float, outputs: bool = True) -> dict[str, Any]:
     """Two-sample tests by weights with this interval, and by outputs at chance if these were tested."""
     by_weights = Separability(auc=(low + high) / 2, low=low, high=high)
     by_outputs = Separability(auc=0.5, low=0.4, high=0.6) if outputs else None

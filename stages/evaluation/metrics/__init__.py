@@ -25,5 +25,5 @@ def figures_schema() -> dict[str, Any]:
         name: (metric.type | None, Field(None, description=described[name])) for name, metric in METRICS.items()
     }
     entry: Any = create_model("SetFigures", __base__=SetFigures, **fields)
-    by_name: Any = dict[str, entry]
-    return create_model("Figures", __base__=Figures, sets=(by_name, ...)).model_json_schema(by_alias=True)
+    by_name: Any = (dict[str, entry], Field(description=Figures.model_fields["sets"].description))
+    return create_model("Figures", __base__=Figures, sets=by_name).model_json_schema(by_alias=True)
