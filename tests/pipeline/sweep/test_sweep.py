@@ -138,7 +138,7 @@ def test_the_artifact_holds_lineage_a_table_and_a_page(store: Path):
         figures = read_figures(results.refs[point.steps["evaluate"].key].path)
         assert line["sample.seed"] == str(point.values["sample.seed"])
         assert float(line["score"]) == figures.sets["generated"].score["mean"]
-        assert float(line["calls"]) == 5  # Euler, five steps
+        assert float(line["velocity_calls"]) == 5  # Euler, five steps
 
 
 def test_the_page_has_its_figures_and_needs_no_network(store: Path):
