@@ -9,10 +9,10 @@ from torch import Tensor
 from stages.artifacts.fitted import Fitted, read_fitted
 from stages.artifacts.members import WEIGHTS, dataset_of, open_weights
 from stages.context import Context, torch_threads
+from stages.flow.conditions import guided, network_calls
 from stages.flow.coupling import couple
-from stages.flow.guidance import guided, network_calls
-from stages.flow.ode import CALLS, integrate
-from stages.flow.source import noise
+from stages.flow.ode import SOLVERS, integrate
+from stages.flow.path import noise
 from stages.params.sample import SampleParams
 from stages.sampling.completion import completion
 from stages.sampling.selection import selection_of
@@ -64,7 +64,7 @@ def sample(packed: Ref, fitted: Ref, params: SampleParams, ctx: Context) -> dict
             writer.write(start, selection.select(complete.module, rows, stop - start, ctx.device))
             ctx.progress(stop / params.networks, f"{stop} of {params.networks} networks")
     writer.finish({"seed": np.arange(params.networks)})
-    calls = params.steps * CALLS[params.method] * network_calls(len(params.condition), params.guidance)
+    calls = params.steps * SOLVERS[params.method].calls * network_calls(len(params.condition), params.guidance)
     return {"networks": params.networks, "velocity_calls": calls}
 
 

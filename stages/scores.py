@@ -4,7 +4,6 @@ The targets' type says which: integers are classes, floats are numbers to predic
 """
 
 from collections.abc import Iterable
-
 from typing import Literal
 
 import torch

@@ -1,4 +1,4 @@
-"""`dwf run` with stages that do nothing: what FAKE says happens in the stage called fit, or in the shards of the zoo."""
+"""`dwf run` with stages that do nothing: FAKE says what happens in fit, or in the shards of the zoo."""
 
 import os
 import sys

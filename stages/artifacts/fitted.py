@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from stages.flow.conditions import Conditions
 from stages.flow.coupling import Coupling
-from stages.flow.source import Law
+from stages.flow.path import Law
 from stages.flow.spaces.base import Space, read_space
 from stages.flow.velocity.base import build_velocity
 from stages.params.fit import VelocityParams, velocity_from

@@ -11,8 +11,6 @@ from stages.store.refs import Ref
 from stages.store.weights import Shards, Weights
 
 WEIGHTS = "weights.zarr"
-UNKNOWN = "unknown"
-"""The initialisation of members that somebody else trained, and their data set where none is given."""
 
 
 def open_zoo(ref: Ref) -> Shards:

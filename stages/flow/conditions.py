@@ -1,6 +1,6 @@
-"""Conditions of a flow: facts about members encoded as numbers, with zeros for what is unknown."""
+"""Conditions on the network to be generated: facts about members as numbers, unknown ones as zeros; and guidance."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from stages.errors import UsageError
+from stages.flow.ode import Velocity
 
 
 @dataclass(frozen=True)
@@ -103,3 +104,23 @@ def _fact(name: str, values: np.ndarray) -> Fact:
     if not np.isfinite(numbers).all():
         raise UsageError(f"fit.condition {name}: not known of every member; leave it out")
     return Fact(name, mean=float(numbers.mean()), std=float(numbers.std()) or 1.0)
+
+
+def guided(network: Callable[..., Tensor], condition: Float[Tensor, " conditions"], weight: float) -> Velocity:
+    """The unconditional velocity plus `weight` times its difference from the conditional one (classifier-free guidance:
+    Ho and Salimans, arXiv 2207.12598).
+    """
+
+    def velocity(x: Tensor, t: Tensor) -> Tensor:
+        batch = condition.expand(len(x), -1)
+        if weight == 1:
+            return network(x, t, batch)
+        unconditional = network(x, t)
+        return unconditional + weight * (network(x, t, batch) - unconditional) if weight else unconditional
+
+    return velocity
+
+
+def network_calls(conditions: int, weight: float) -> int:
+    """Calls of the network per velocity."""
+    return 2 if conditions and weight not in (0, 1) else 1

@@ -1,14 +1,13 @@
 """Fixed-step solvers of dx/dt = velocity(x, t) up to t = 1."""
 
 from collections.abc import Callable
-from typing import Literal
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 Velocity = Callable[[Tensor, Tensor], Tensor]
 """(x [batch, dim], t [batch]) -> dx/dt [batch, dim]."""
-Method = Literal["euler", "heun", "rk4"]
 Step = Callable[[Velocity, Tensor, Tensor, float], Tensor]
 
 
@@ -30,15 +29,21 @@ def _rk4(f: Velocity, x: Tensor, t: Tensor, h: float) -> Tensor:
     return x + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
 
 
-STEPS: dict[Method, Step] = {"euler": _euler, "heun": _heun, "rk4": _rk4}
-CALLS: dict[Method, int] = {"euler": 1, "heun": 2, "rk4": 4}
-"""Velocity evaluations per step; also the order of each method."""
+class Solver(NamedTuple):
+    """One step of a solver, and how many velocities it evaluates; also the solver's order of convergence."""
+
+    step: Step
+    calls: int
+
+
+SOLVERS = {"euler": Solver(_euler, 1), "heun": Solver(_heun, 2), "rk4": Solver(_rk4, 4)}
+"""By the names of `sample.method`."""
 
 
 @torch.no_grad()
-def integrate(f: Velocity, x0: Tensor, method: Method, steps: int, start: float = 0.0) -> Tensor:
+def integrate(f: Velocity, x0: Tensor, method: str, steps: int, start: float = 0.0) -> Tensor:
     """Carry x0 [batch, dim] from t = `start` to t = 1 in `steps` equal steps."""
     x, h = x0, (1.0 - start) / steps
     for i in range(steps):
-        x = STEPS[method](f, x, x.new_full((len(x),), start + i * h), h)
+        x = SOLVERS[method].step(f, x, x.new_full((len(x),), start + i * h), h)
     return x

@@ -11,8 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from stages.flow.coupling import couple
-from stages.flow.path import PathSample, linear_path
-from stages.flow.source import noise
+from stages.flow.path import PathSample, linear_path, noise
 from stages.flow_training.data import FlowData
 from stages.params.fit import Beta, FitParams
 from stages.seeds import generator

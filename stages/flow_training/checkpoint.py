@@ -72,7 +72,7 @@ class TrainState:
 
 
 def moving_average(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
-    """An exponential moving average of weights; its decay rises to `decay`, so that initial weights are soon forgotten."""
+    """An exponential moving average of weights; its decay rises to `decay`, so that the first weights soon fade."""
 
     def update(averaged: Tensors, current: Tensors, count: Tensor | int) -> None:
         torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + int(count)) / (10 + int(count))))

@@ -5,8 +5,8 @@ import math
 import torch
 from torch import nn
 
+from stages.members.optimizer import half_cosine
 from stages.params.fit import FitParams, Muon, Optimizer
-from stages.schedule import half_cosine
 
 
 def optimizers(model: nn.Module, params: Optimizer) -> tuple[torch.optim.Optimizer, ...]:

@@ -13,8 +13,7 @@ from torch import Tensor, nn
 
 from stages.context import Context
 from stages.datasets import Train
-from stages.members.augment import augment
-from stages.members.draws import Seeds, orders
+from stages.members.draws import Seeds, augment, orders
 from stages.members.loss import loss
 from stages.members.optimizer import clip, optimizer_for, set_learning_rate
 from stages.nets.initialise import initialise

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from stages.params.zoo import Recipe
-from stages.schedule import half_cosine
 
 ONE_CYCLE_START, ONE_CYCLE_END = 1 / 25, 1 / 250_000
 """Learning rates of one_cycle relative to its peak, as in arXiv 1708.07120 and torch's defaults."""
@@ -51,3 +50,8 @@ def clip(weights: Sequence[Tensor], max_norm: float) -> None:
     scale = (max_norm / norms.clamp_min(1e-12)).clamp_max(1)
     for grad in grads:
         grad.mul_(scale.view(-1, *[1] * (grad.ndim - 1)))
+
+
+def half_cosine(start: float, end: float, angle: float) -> float:
+    """From `start` at an angle of 0 to `end` at pi."""
+    return end + (start - end) * (1 + math.cos(angle)) / 2

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stages.errors import DwfError, NotComplete
 from stages.store.files import FORMAT_VERSION, flush, flush_one, replacing
+from stages.store.refs import Ref
 
 MANIFEST = "manifest.json"
 FOLDERS = {
@@ -223,14 +224,3 @@ def last_artifact(root: Path, stage: str, experiment: str) -> Path | None:
     folders = [root / names[stage] for names in (FOLDERS, EARLIER_FOLDERS) if stage in names]
     listed = ((folder / key, name) for folder in folders for _, name, key in _read_listing(folder))
     return next((path for path, name in listed if name == experiment), None)
-
-
-class Ref(BaseModel):
-    """A finished artifact: which stage made it, its key, where it lies, and the digest of its content."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    stage: str
-    key: str
-    path: Path
-    digest: str

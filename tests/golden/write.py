@@ -1,7 +1,7 @@
 """Golden artifacts: one of each kind as this release writes it, which later releases must read.
 
-`uv run python tests/golden/write.py` writes `release-<version>.tar.xz` anew, for a release that changes a stored format on
-purpose. The test beside it never does.
+`uv run python tests/golden/write.py` writes `release-<version>.tar.xz` anew, for a release that changes a stored format
+on purpose. Tests never do.
 """
 
 import sys

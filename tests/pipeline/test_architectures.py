@@ -16,7 +16,7 @@ from pipeline.runner import Runner, run_directly
 from stages.artifacts.export import export_networks
 from stages.nets.registry import build
 from stages.params.network import network_from
-from stages.store.artifact import Ref
+from stages.store.refs import Ref
 
 WORDS = {-3: "bad awful dull sad", 3: "good great fine glad"}
 IMAGES = {"name": "mnist", "validation": 0.2}

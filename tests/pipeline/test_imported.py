@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from pipeline.config import load
 from pipeline.runner import Runner, run_directly
 from stages.artifacts.export import export_networks
-from stages.store.artifact import Ref
+from stages.store.refs import Ref
 
 QUICK = {
     "fit": {

@@ -16,7 +16,8 @@ from pipeline.config import PROJECT, load
 from pipeline.dag import STAGES, dag
 from pipeline.runner import Runner, run_directly
 from stages.errors import DwfError, Interrupted, NotComplete
-from stages.store.artifact import FOLDERS, Manifest, Ref, find, read_manifest
+from stages.store.artifact import FOLDERS, Manifest, find, read_manifest
+from stages.store.refs import Ref
 
 MANY = ["sample.networks=8000", "sample.steps=1"]
 """Three rows of chunks to sample, so that there is a middle to be killed in."""

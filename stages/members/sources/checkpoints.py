@@ -14,8 +14,7 @@ from stages.errors import UsageError
 from stages.members.data import Data
 from stages.members.shards import Shard, cut
 from stages.members.sources import Members
-from stages.params.checkpoints import ImportedZoo
-from stages.params.files import content_of, names
+from stages.params.checkpoints import ImportedZoo, content_of, names
 from stages.seeds import generator
 from stages.store.checkpoint_files import read_checkpoint
 from stages.store.state_dicts import Expected

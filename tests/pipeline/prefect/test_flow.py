@@ -16,7 +16,7 @@ from pipeline.dag import STAGES, dag
 from pipeline.runner import Runner
 from stages.errors import Diverged, DwfError
 from stages.reporting.summary import ReportSummary, SummaryRow
-from stages.store.artifact import Ref
+from stages.store.refs import Ref
 
 SUMMARY = ReportSummary(
     title="smoke",

@@ -50,7 +50,7 @@ from stages.params.base import Params
 from stages.params.evaluate import EvaluateParams
 from stages.report import report
 from stages.reporting.sweep_results import MEASURES, measured
-from stages.store.artifact import Ref
+from stages.store.refs import Ref
 
 out, params, *paths = sys.argv[1:]
 refs = [Ref(stage="", key="0", path=Path(path), digest="") for path in paths]

@@ -17,7 +17,7 @@ from stages.evaluation.metrics.two_sample import two_sample
 from stages.params.evaluate import EvaluateParams
 from stages.reporting import sentences
 from stages.seeds import generator
-from stages.store.artifact import Ref
+from stages.store.refs import Ref
 from stages.store.weights import is_train, write_weights
 
 MEMBERS = 40

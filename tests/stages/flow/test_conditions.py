@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.errors import UsageError
-from stages.flow.conditions import Conditions, conditions_of
-from stages.flow.guidance import guided, network_calls
+from stages.flow.conditions import Conditions, conditions_of, guided, network_calls
 
 KINDS = np.array(["normal", "torch", "torch", "uniform"], dtype=object)
 SCORES = np.array([0.9, 0.92, 0.94, 0.96])

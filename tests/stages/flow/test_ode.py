@@ -1,13 +1,15 @@
 from math import exp, sin
+from typing import get_args
 
 import numpy as np
 import pytest
 import torch
 from strategies import assert_close
 
-from stages.flow.ode import CALLS, STEPS, integrate
+from stages.flow.ode import SOLVERS, integrate
+from stages.params.sample import SampleParams
 
-METHODS = sorted(STEPS)
+METHODS = sorted(SOLVERS)
 X0 = torch.tensor([[1.0, -2.0], [0.5, 3.0]], dtype=torch.float64)
 
 FIELDS = {
@@ -50,10 +52,10 @@ def test_the_velocity_is_called_as_often_as_stated_and_within_the_interval(metho
         return -x
 
     integrate(field, X0, method, steps)
-    assert len(times) == steps * CALLS[method]
+    assert len(times) == steps * SOLVERS[method].calls
     assert times[0] == 0
     assert max(times) <= 1 + 1e-12
-    grid = [t for i, t in enumerate(times) if i % CALLS[method] == 0]
+    grid = [t for i, t in enumerate(times) if i % SOLVERS[method].calls == 0]
     assert grid == pytest.approx([i / steps for i in range(steps)])
 
 
@@ -77,3 +79,7 @@ def test_a_late_start_goes_the_rest_of_the_way(name):
     field, factor = FIELDS[name]
     half = integrate(lambda x, t: field(x, t / 2) / 2, X0, "rk4", 500)  # the first half, in its own time
     assert_close(integrate(field, half, "rk4", 500, start=0.5), factor * X0)
+
+
+def test_every_solver_can_be_asked_for():
+    assert set(get_args(SampleParams.model_fields["method"].annotation)) == set(SOLVERS)

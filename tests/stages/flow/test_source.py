@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from stages.flow.source import Law, noise
+from stages.flow.path import Law, noise
 from stages.params.fit import Source
 
 KURTOSIS: dict[Law, float] = {"gaussian": 3.0, "uniform": 1.8, "laplace": 6.0}

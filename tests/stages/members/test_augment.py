@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional as F
 
-from stages.members.augment import augment, crop
+from stages.members.draws import augment, crop
 from stages.params.zoo import Augmentation
 
 IMAGES = torch.randn(200, 3, 6, 5, generator=torch.Generator().manual_seed(0))

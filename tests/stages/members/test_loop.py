@@ -15,8 +15,7 @@ from stages import progress
 from stages.context import Context
 from stages.datasets import Train
 from stages.members import loop
-from stages.members.augment import augment
-from stages.members.draws import Seeds, orders
+from stages.members.draws import Seeds, augment, orders
 from stages.params.network import MLP
 from stages.params.zoo import Recipe, ZooParams
 from stages.seeds import generator, global_seed

@@ -9,8 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from pipeline.config import PROJECT, load
 from pipeline.keys import key_of
 from stages.errors import UsageError
-from stages.params.checkpoints import ImportedZoo
-from stages.params.files import content_of, matching, names
+from stages.params.checkpoints import ImportedZoo, content_of, matching, names
 from stages.params.zoo import Zoo, ZooParams
 
 MLP = {"kind": "mlp", "widths": [4, 6, 3]}

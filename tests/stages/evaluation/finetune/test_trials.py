@@ -14,7 +14,7 @@ from stages.evaluation.finetune.trials import Trials, constant_rate_recipe, fine
 from stages.params.dataset import Dataset, Images
 from stages.params.evaluate import FineTune, Transfer
 from stages.params.zoo import Recipe
-from stages.store.artifact import Ref
+from stages.store.refs import Ref
 
 BY_HAND = Ref(stage="zoo", key="0", path=Path("/nonexistent"), digest="")
 STARTS = {name: lambda n: untrained(mlp(), n) for name in ("generated", "members")}
