@@ -117,7 +117,7 @@ def sweep(
 ) -> None:
     """Run the dag for every combination of values, making what they share once; ends with one table and one page."""
     _main(debug)
-    from pipeline.sweep.command import sweep as run_sweep
+    from pipeline.sweep.report import sweep as run_sweep
 
     if direct:
         warnings.warn(

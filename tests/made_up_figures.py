@@ -9,7 +9,7 @@ from stages.evaluation import figures as parts
 from stages.evaluation.figure_parts import ScoreCurve
 from stages.evaluation.figures import Figures, SetFigures, Summary
 from stages.evaluation.metric import summary
-from stages.evaluation.metrics.ensembles import EnsembleCurve
+from stages.evaluation.metrics.performance import EnsembleCurve
 from stages.evaluation.metrics.two_sample import Discrepancy, Separability, TwoSample
 from stages.params.dataset import Images
 from stages.params.network import MLP

@@ -16,7 +16,7 @@ from pipeline.config import PROJECT
 SOURCES = sorted(path for package in ("stages", "pipeline") for path in (PROJECT / package).rglob("*.py"))
 BY_NAME = {
     "stages.datasets.splits",
-    "stages.discovery",
+    "stages.evaluation",
     "stages.flow.spaces.base",
     "stages.flow.velocity.base",
     "stages.members.sources",

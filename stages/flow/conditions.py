@@ -10,7 +10,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from stages.errors import UsageError
-from stages.flow.ode import Velocity
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,9 @@ def _fact(name: str, values: np.ndarray) -> Fact:
     return Fact(name, mean=float(numbers.mean()), std=float(numbers.std()) or 1.0)
 
 
-def guided(network: Callable[..., Tensor], condition: Float[Tensor, " conditions"], weight: float) -> Velocity:
+def guided(
+    network: Callable[..., Tensor], condition: Float[Tensor, " conditions"], weight: float
+) -> Callable[[Tensor, Tensor], Tensor]:
     """The unconditional velocity plus `weight` times its difference from the conditional one (classifier-free guidance:
     Ho and Salimans, arXiv 2207.12598).
     """

@@ -2,9 +2,8 @@
 
 from stages.evaluation.figures import Figures, SetFigures
 from stages.evaluation.frontier import best_rival
-from stages.evaluation.metrics.ensembles import ensemble_curve
 from stages.evaluation.metrics.novelty import distance_in_tau, max_iou
-from stages.evaluation.metrics.performance import score
+from stages.evaluation.metrics.performance import ensemble_curve, score
 from stages.evaluation.metrics.spread import duplicates
 from stages.evaluation.verdict import separability_tests
 from stages.reporting.wording import score_text

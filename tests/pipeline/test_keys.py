@@ -181,7 +181,7 @@ def test_imports_inside_functions_count(copied: Path):
 def test_all_modules_of_a_package_that_imports_what_it_finds_count(copied: Path):
     package = copied / "stages" / "found"
     package.mkdir()
-    (package / "__init__.py").write_text("from stages.discovery import modules_in\nFOUND = modules_in(__name__)\n")
+    (package / "__init__.py").write_text("from stages.evaluation import modules_in\nFOUND = modules_in(__name__)\n")
     (package / "one.py").write_text("ONE = 1\n")
     append(copied / "stages" / "pack.py", "\nfrom stages.found import FOUND\n")
     assert sources_changed(lambda: (package / "two.py").write_text("TWO = 2\n")) == {"pack"}
@@ -201,12 +201,13 @@ ROOMS = {
     "evaluate": {"evaluate.py", "datasets", "nets", "members", "evaluation"},
 }
 """The rooms of `stages` that anybody would expect in a stage's key."""
-EVERYWHERE = {"params", "store", "artifacts", "seeds.py", "scores.py", "schedule.py"}
+EVERYWHERE = {"params", "store", "artifacts", "seeds.py", "scores.py"}
 """Rooms that every stage may use: parameters, readers and writers, and the leaves."""
 SURPRISING = {
     ("pack", "flow/spaces"): "the spectrum of the members and its effective rank",
     ("fit", "sampling/completion.py"): "BatchNorm statistics of the networks that a check samples",
     ("fit", "members/scoring.py"): "the validation scores of those networks",
+    ("fit", "members/optimizer.py"): "the half cosine along which learning rates fall",
     ("fit", "datasets"): "the training and validation data for that",
     ("fit", "nets"): "those networks' modules, and the loss of their outputs",
     ("fit", "symmetry/table.py"): "neuron tokens are cut along its groups",
@@ -220,7 +221,6 @@ SURPRISING = {
     ("evaluate", "symmetry"): "the same, and the aligned distance",
     ("evaluate", "flow"): "the space of the flow, in which a baseline draws and the round trip is taken",
     ("evaluate", "sampling"): "baselines get BatchNorm statistics and are chosen as generated networks are",
-    ("evaluate", "discovery.py"): "metrics and baselines are all the modules of their folders",
 }
 """Everything else in a key: (stage, file or folder) -> why the stage's numbers depend on it."""
 

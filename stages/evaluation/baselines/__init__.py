@@ -1,6 +1,6 @@
 """Every trivial baseline. A new one is a module of this folder; nothing else lists them."""
 
-from stages.discovery import modules_in
+from stages.evaluation import modules_in
 from stages.evaluation.baseline import Baseline
 
 BASELINES: tuple[Baseline, ...] = tuple(

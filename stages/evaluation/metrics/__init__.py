@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import Field, create_model
 
-from stages.discovery import modules_in
+from stages.evaluation import modules_in
 from stages.evaluation.figures import Figures, SetFigures
 from stages.evaluation.metric import Metric
 

@@ -13,8 +13,7 @@ from stages.evaluation.metrics.performance import per_class
 from stages.evaluation.metrics.spread import dispersion_by_direction
 from stages.evaluation.metrics.two_sample import Separability
 from stages.evaluation.metrics.two_sample import two_sample as two_sample_tests
-from stages.reporting.drawing import INK, curve, in_percent, look, new_axes, numbers, plot, rule, with_legend
-from stages.reporting.plots.scales import SPAN
+from stages.reporting.drawing import INK, SPAN, curve, in_percent, look, new_axes, numbers, plot, rule, with_legend
 from stages.reporting.plots.score_and_novelty import points
 
 BINS, MOST_CLASSES = 40, 60

@@ -9,9 +9,20 @@ from matplotlib.ticker import MaxNLocator
 
 from stages.evaluation.figure_parts import ScoreCurve
 from stages.evaluation.figures import Figures
-from stages.evaluation.metrics.ensembles import EnsembleCurve, ensemble_curve
-from stages.reporting.drawing import LOOKS, Look, in_percent, look, new_axes, numbers, pairs, plot, with_legend
-from stages.reporting.plots.scales import log_scale_with_ticks, stretch_score
+from stages.evaluation.metrics.performance import EnsembleCurve, ensemble_curve
+from stages.reporting.drawing import (
+    LOOKS,
+    Look,
+    in_percent,
+    log_scale_with_ticks,
+    look,
+    new_axes,
+    numbers,
+    pairs,
+    plot,
+    stretch_score,
+    with_legend,
+)
 from stages.reporting.wording import score_text
 
 WIDE_SPAN = 0.2

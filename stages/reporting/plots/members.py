@@ -16,10 +16,10 @@ from stages.reporting.drawing import (
     plot,
     powers_of_ten,
     rule,
+    stretch_score,
     thin,
     with_legend,
 )
-from stages.reporting.plots.scales import stretch_score
 from stages.reporting.wording import score_text
 
 MOST_MEMBERS = 240

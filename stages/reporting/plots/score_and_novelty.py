@@ -16,16 +16,18 @@ from stages.reporting.drawing import (
     INK,
     in_percent,
     kind,
+    log_scale_with_ticks,
     look,
     new_axes,
     numbers,
     pairs,
     plot,
     rule,
+    stretch_distance,
+    stretch_score,
     thin,
     with_legend,
 )
-from stages.reporting.plots.scales import log_scale_with_ticks, stretch_distance, stretch_score
 from stages.reporting.wording import score_text
 
 MOST_OF_A_BASELINE = 60

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from stages.members.loss import loss
+from stages.members.loop import loss
 
 
 def draws(*shape: int, seed: int = 0) -> torch.Tensor:

@@ -11,11 +11,10 @@ from typing import Any
 import pytest
 from made_up_figures import RUN, made_up
 
-from stages.discovery import modules_in
+from stages.evaluation import modules_in
 from stages.evaluation.figure_parts import Filters, Histograms
 from stages.evaluation.figures import Figures, SetFigures, Summary, Verdict
-from stages.evaluation.metrics.ensembles import ensemble_curve
-from stages.evaluation.metrics.performance import score
+from stages.evaluation.metrics.performance import ensemble_curve, score
 from stages.params.dataset import Images
 from stages.reporting.drawing import Plot
 from stages.reporting.lineage import Run

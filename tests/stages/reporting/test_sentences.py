@@ -4,7 +4,7 @@ import pytest
 from figure_builders import figures_of, generated_beside, separated, set_figures, zoo_size
 
 from stages.evaluation.figure_parts import Alignment, FineTuning, Gain, ScoreCurve
-from stages.evaluation.metrics.ensembles import EnsembleCurve
+from stages.evaluation.metrics.performance import EnsembleCurve
 from stages.evaluation.verdict import verdict
 from stages.reporting import sentences
 from stages.reporting.lineage import StageFacts
