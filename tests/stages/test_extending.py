@@ -1,4 +1,4 @@
-"""A data set kind, an architecture and a zoo source, each added by its own module and one entry in the parameters."""
+"""A data set kind, an architecture, a zoo source, a solver and a velocity network, each added by two files."""
 
 import json
 import shutil
@@ -150,3 +150,81 @@ def test_an_edit_of_a_reader_changes_every_key_of_its_data_s_zoos_and_no_other(
     after = [planned.key for planned in Runner(load(PROJECT / "conf" / "smoke.yaml", store=tmp_path / "s")).plan()]
     keys.sources.cache_clear()
     assert [a != b for a, b in zip(before, after, strict=True)] == [changes] * len(before)
+
+
+SOLVER = """
+def _midpoint(f: Velocity, x: Tensor, t: Tensor, h: float) -> Tensor:
+    return x + h * f(x + h / 2 * f(x, t), t + h / 2)
+
+
+SOLVERS = {"midpoint": Solver(_midpoint, 2), """
+VELOCITY = """
+from torch import nn
+
+from stages.flow.velocity.base import Cost
+
+
+class Straight(nn.Module):
+    def __init__(self, dim, slope):
+        super().__init__()
+        self.map, self.slope = nn.Linear(dim, dim), slope
+
+    def forward(self, x, t, c=None):
+        return self.slope * self.map(x)
+
+
+def build(params, dim, space, source_std, conditions):
+    return Straight(dim, params.slope)
+
+
+def cost(params, dim, space):
+    return Cost(dim**2, 0, "")
+"""
+STRAIGHT = """
+class StraightVelocity(VelocityParams):
+    kind: Literal["straight"] = "straight"
+    slope: float
+
+"""
+FLOW = """
+import json, sys
+from pathlib import Path
+from pipeline.config import load
+from pipeline.runner import Runner, run_directly
+
+overrides = ["fit.velocity={kind: straight, slope: 0.5}", "sample.method=midpoint"]
+done = {}
+runner = Runner(load(Path("conf/smoke.yaml"), overrides, Path(sys.argv[1])))
+run_directly(runner, lambda stage, ref, reused: done.update({stage: ref}), "sample")
+manifest = json.loads((done["sample"].path / "manifest.json").read_text())
+print(json.dumps([manifest["summary"], list(json.loads((done["fit"].path / "manifest.json").read_text())["code"])]))
+"""
+
+
+def test_a_solver_and_a_velocity_network_are_added_by_two_files_each(tmp_path: Path):
+    for package in ("pipeline", "stages", "conf"):
+        shutil.copytree(PROJECT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    ode, sample = tmp_path / "stages/flow/ode.py", tmp_path / "stages/params/sample.py"
+    for path, old, new in (
+        (ode, "SOLVERS = {", SOLVER.lstrip()),
+        (sample, 'method: Literal["euler",', 'method: Literal["midpoint", "euler",'),
+    ):
+        assert path.read_text().count(old) == 1
+        path.write_text(path.read_text().replace(old, new))
+    union = "VelocityNetwork = Annotated[Velocity | TokenVelocity, Field"
+    add(
+        tmp_path,
+        "stages/flow/velocity/straight.py",
+        VELOCITY,
+        "stages/params/fit.py",
+        STRAIGHT,
+        union,
+        "StraightVelocity",
+    )
+    command = [sys.executable, "-c", FLOW, str(tmp_path / "store")]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    summary, keyed = json.loads(done.stdout)
+    assert summary == {"networks": 8, "velocity_calls": 10}, "five steps of two calls"
+    assert "stages/flow/velocity/straight.py" in keyed
+    assert "stages/flow/velocity/mlp.py" not in keyed
