@@ -73,7 +73,8 @@ PARAMS = {
     "interpolation_fractions": [0.5],
     "soup_sizes": [2],
     "probe_members": 0,
-    "align_to_nearest": 2,
+    "align_to_nearest": 0,
+    "max_members": 4,
 }
 
 
