@@ -26,9 +26,9 @@ BATCH = 256
 
 
 def sample(packed: Ref, fitted: Ref, params: SampleParams, ctx: Context) -> dict[str, Any]:
-    """Integrate noise to rows of weights, and complete them; network i depends on the seed and
-    i alone, or, where a fraction of the draws is kept, on the draws of its batch.
+    """Integrate noise to rows of weights, and complete them.
 
+    Network i depends on the seed and i alone, or, where a fraction of the draws is kept, on the draws of its batch.
     Raises Diverged naming the network whose weights aren't finite, UsageError where `params.condition` is nothing that
     the flow is conditioned on or doesn't say of which of several data sets networks are wanted, or
     `params.keep_fraction` needs data and the zoo has none.

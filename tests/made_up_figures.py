@@ -5,9 +5,9 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import torch
 
-from stages.evaluation import figures as parts
+from stages.evaluation import figure_parts as parts
 from stages.evaluation.figure_parts import ScoreCurve
-from stages.evaluation.figures import Figures, SetFigures, Summary
+from stages.evaluation.figures import Figures, SetFigures, Summary, Verdict, ZooSize
 from stages.evaluation.metric import summary
 from stages.evaluation.metrics.performance import EnsembleCurve
 from stages.evaluation.metrics.two_sample import Discrepancy, Separability, TwoSample
@@ -163,8 +163,8 @@ def made_up(networks: int = 100) -> Figures:
         score="accuracy",
         bar=0.958,
         tau=22.9,
-        zoo=parts.ZooSize(members=networks, heldout=networks),
-        verdict=parts.Verdict(accurate=True, new=False),
+        zoo=ZooSize(members=networks, heldout=networks),
+        verdict=Verdict(accurate=True, new=False),
         sets=sets,
         frontier=parts.Frontier(
             distance=[0.0, 0.05, 0.12, 0.2, 0.6, 1.3],
