@@ -11,7 +11,6 @@ from stages.params.base import Params
 from stages.reporting import sentences
 from stages.reporting.lineage import Run, run_of
 from stages.reporting.page import title, write_page
-from stages.reporting.plots import PLOTS
 from stages.reporting.summary import ReportSummary, SummaryRow
 from stages.reporting.tables import sets_table
 from stages.store.refs import Ref
@@ -21,12 +20,10 @@ def report(evaluated: Ref, params: Params, ctx: Context) -> dict[str, Any]:
     """Render report.html, a PNG of every plot, figures.csv and summary.json. Nothing is measured here."""
     del params  # it has none
     figures, run = read_figures(evaluated.path), run_of(evaluated.path)
-    write_page(ctx.out / "report.html", figures, run)
-    ctx.progress(0.5, "pictures")
-    pictures = [plot.write_png(figures, ctx.out / f"{plot.name}.png") for plot in PLOTS]
+    write_page(ctx.out / "report.html", figures, run, pictures=ctx.out)
     write_csv(ctx.out / "figures.csv", figures)
     summary_of(figures, run).write(ctx.out)
-    return {"plots": sum(pictures)}
+    return {"plots": len(list(ctx.out.glob("*.png")))}
 
 
 def write_csv(path: Path, figures: Figures) -> None:

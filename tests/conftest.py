@@ -21,15 +21,14 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("dwf")
-torch.set_num_threads(2)
+torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else 2)  # workers share the cores
 os.fsync = lambda descriptor: None  # no test cuts the power, and every store would wait for the disk
 
 
 @pytest.fixture
 def quick_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """The page has its own tests; elsewhere its plots would be most of the time."""
-    monkeypatch.setattr(report, "write_page", lambda path, figures, run: path.write_text("a page"))
-    monkeypatch.setattr(report, "PLOTS", [])
+    monkeypatch.setattr(report, "write_page", lambda path, figures, run, pictures: path.write_text("a page"))
 
 
 @pytest.fixture(scope="session")

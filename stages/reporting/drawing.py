@@ -92,19 +92,21 @@ class Plot(Generic[F]):
         """Unique on the page; the ids within the SVG begin with it."""
         return self.draw.__name__
 
-    def svg(self, figures: F) -> str | None:
-        """The SVG, or None where `figures` lacks what is drawn; equal figures give equal text."""
+    def svg(self, figures: F, folder: Path | None = None) -> str | None:
+        """The SVG, or None where `figures` lacks what is drawn; equal figures give equal text.
+
+        With a folder, `<name>.png` is written there, too, in black on white.
+        """
         with rc_context({**STYLE, "svg.hashsalt": self.name}):
             figure = self.draw(figures)
-            return None if figure is None else inline_svg(figure, self.name, self.title)
-
-    def write_png(self, figures: F, path: Path) -> bool:
-        """Write the drawing in black on white; False where `figures` lacks what is drawn."""
-        with rc_context(STYLE):
-            figure = self.draw(figures)
-            if figure is not None:
+            if figure is None:
+                return None
+            svg = inline_svg(figure, self.name, self.title)
+            if folder is not None:
+                figure.set_layout_engine("none")  # laid out already, which is most of the work
+                path = folder / f"{self.name}.png"
                 figure.savefig(path, format="png", dpi=PNG_DPI, facecolor="white", metadata={"Software": None})
-            return figure is not None
+            return svg
 
 
 def plot(title: str, caption: str, wide: bool = False) -> Callable[[Draw[F]], Plot[F]]:

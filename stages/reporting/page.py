@@ -44,9 +44,12 @@ class Section:
     drawings: list[tuple[Plot, str]]
 
 
-def write_page(path: Path, figures: Figures, run: Run) -> None:
-    """Write the page; what `figures` and `run` lack is left out, and equal arguments give equal bytes."""
-    sections = (_section(heading, plots, figures, run) for heading, plots in SECTIONS)
+def write_page(path: Path, figures: Figures, run: Run, pictures: Path | None = None) -> None:
+    """Write the page; what `figures` and `run` lack is left out, and equal arguments give equal bytes.
+
+    With a folder for `pictures`, each plot is also a PNG there.
+    """
+    sections = (_section(heading, plots, figures, run, pictures) for heading, plots in SECTIONS)
     page = template("page.html.jinja").render(
         title=title(figures, run),
         subtitle=_subtitle(figures, run),
@@ -117,12 +120,14 @@ def _scale(figures: Figures) -> str:
     return " ".join(part for part in parts if part)
 
 
-def _section(heading: str, plots: tuple[Plot, ...], figures: Figures, run: Run) -> Section | None:
+def _section(
+    heading: str, plots: tuple[Plot, ...], figures: Figures, run: Run, pictures: Path | None
+) -> Section | None:
     """What there is to say, to tabulate and to draw under a heading; None if nothing."""
     texts = [sentence(figures) for sentence in LEADS.get(heading, ())]
     if heading == "In use":
         texts.append(sentences.speed(run.networks_per_minute))
     lead = " ".join(text for text in texts if text)
     table = TABLES[heading](figures) if heading in TABLES else None
-    drawings = [(plot, svg) for plot in plots if (svg := plot.svg(figures))]
+    drawings = [(plot, svg) for plot in plots if (svg := plot.svg(figures, pictures))]
     return Section(heading, lead, table, drawings) if lead or table or drawings else None

@@ -84,7 +84,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture(scope="module", params=ZOOS)
+@pytest.fixture(
+    scope="module", params=["vit", *(pytest.param(name, marks=pytest.mark.slow) for name in ("resnet", "bert"))]
+)
 def made(request: pytest.FixtureRequest, data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """One architecture's run: its name, what each stage made, and the figures."""
     folder = tmp_path_factory.mktemp(request.param)

@@ -115,7 +115,7 @@ def kill_when(condition: Callable[[str, float, str], bool]) -> Callable[[str, fl
     ("stage", "condition"),
     [
         ("zoo", lambda stage, share, note: stage == "zoo" and note.startswith("unit")),
-        ("canonicalize", lambda stage, share, note: stage == "canonicalize"),
+        pytest.param("canonicalize", lambda stage, share, note: stage == "canonicalize", marks=pytest.mark.slow),
         ("evaluate", lambda stage, share, note: stage == "evaluate" and note == "noise 0.1"),
     ],
 )

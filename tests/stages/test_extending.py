@@ -105,6 +105,7 @@ def add(root: Path, module: str, source: str, params: str, description: str, uni
     path.write_text(text.replace(union, extended))
 
 
+@pytest.mark.slow
 def test_each_is_added_by_two_files_and_found_by_name_and_by_keys(tmp_path: Path):
     for package in ("pipeline", "stages"):
         shutil.copytree(PROJECT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
@@ -201,6 +202,7 @@ print(json.dumps([manifest["summary"], list(json.loads((done["fit"].path / "mani
 """
 
 
+@pytest.mark.slow
 def test_a_solver_and_a_velocity_network_are_added_by_two_files_each(tmp_path: Path):
     for package in ("pipeline", "stages", "conf"):
         shutil.copytree(PROJECT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))

@@ -183,6 +183,7 @@ def judged(refs: dict[str, Ref], out: Path) -> dict[str, Any]:
     return json.loads((out / "figures.json").read_text())
 
 
+@pytest.mark.slow
 def test_figures_are_those_of_a_zoo_of_the_own_members_alone(done: Done, tmp_path: Path):
     refs = {stage: ref for stage, (ref, _) in done.items()}
     found, expected = judged(refs, tmp_path / "both"), judged(refs | alone(done, tmp_path), tmp_path / "alone")

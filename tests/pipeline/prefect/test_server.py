@@ -163,6 +163,7 @@ def test_the_command_line_does_not_wait_for_prefect_or_torch() -> None:
     subprocess.run([sys.executable, "-c", check], check=True)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_after_a_kill_no_server_is_left_and_the_next_run_closes_the_books(
     served: Served, monkeypatch: pytest.MonkeyPatch

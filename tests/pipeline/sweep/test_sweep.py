@@ -45,6 +45,7 @@ def page_of(root: Path, axes: list[str], results: Results) -> tuple[Path, SweepR
     return write_sweep(root, sweep), sweep
 
 
+@pytest.mark.slow
 def test_what_points_share_is_made_once(tmp_path: Path):
     found = points(tmp_path)
     assert run_points(found, 1, silent).count(found) == "2 points, 14 stage results: 10 computed, 4 shared"
@@ -77,6 +78,7 @@ def test_a_killed_sweep_goes_on(store: Path):
     assert count(run_points(found, 1, silent), found).startswith(f"{6 - made} computed")
 
 
+@pytest.mark.slow
 def test_processes_make_what_one_makes(store: Path, tmp_path: Path):
     """Sampling alone: what it makes takes a moment, the processes' start takes longer."""
     shutil.copytree(store, tmp_path / "other")

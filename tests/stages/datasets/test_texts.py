@@ -185,6 +185,7 @@ print(json.dumps(sorted(Tokenizer.learned(texts, 80, 16).vocabulary.items())))
 """
 
 
+@pytest.mark.slow
 def test_the_same_texts_teach_the_same_words_in_every_process(tmp_path):
     """Many pieces are equally frequent, and the bound cuts through them."""
     given = [snippet(i) for i in range(40)]

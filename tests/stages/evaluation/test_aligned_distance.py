@@ -88,7 +88,7 @@ def test_members_are_measured_among_the_others_the_same_way(seed: int):
 DEEP = (6, 12, 12, 3)
 
 
-@pytest.mark.parametrize("level", [0.0, 1e-3, 0.05])
+@pytest.mark.parametrize("level", [0.0, pytest.param(1e-3, marks=pytest.mark.slow), 0.05])
 @pytest.mark.parametrize("method", ["rebasin", "none"])
 def test_relabelled_members_with_a_little_noise_are_not_new(level, method):
     """What a prototype got wrong for 23 % of them, which had aligned to the reference alone."""

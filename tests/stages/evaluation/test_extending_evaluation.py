@@ -12,6 +12,8 @@ from smoke import Done
 
 from pipeline.config import PROJECT
 
+pytestmark = pytest.mark.slow
+
 METRIC = '''"""A made-up metric."""
 
 from torch import Tensor

@@ -105,6 +105,7 @@ def test_a_generator_that_returns_members_copies(evaluated: Evaluate, members: t
     assert overlaps.min == 1
 
 
+@pytest.mark.slow
 def test_a_generator_that_returns_relabelled_members_copies(evaluated: Evaluate, members: torch.Tensor, zoo: Done):
     layout, g = open_weights(zoo["pack"][0]).layout, torch.Generator().manual_seed(0)
     symmetry = read_form(zoo["canonicalize"][0].path / ALIGNMENT, layout).symmetry
@@ -117,7 +118,7 @@ def test_a_generator_that_returns_relabelled_members_copies(evaluated: Evaluate,
     assert as_they_are.min > 0.5 * (figures.tau or 0), "as the rows are, they look new"
 
 
-@pytest.mark.parametrize("level", [0.22, 0.8])  # between those of PARAMS
+@pytest.mark.parametrize("level", [0.22, pytest.param(0.8, marks=pytest.mark.slow)])  # between those of PARAMS
 def test_a_generator_that_adds_noise_to_members_is_no_better_than_noise(
     evaluated: Evaluate, members: torch.Tensor, zoo: Done, level: float
 ):

@@ -211,10 +211,11 @@ def test_sets_of_one_network_can_be_drawn(accuracy, distance):
 
 
 def test_pictures_are_written_of_what_there_is(figures, tmp_path):
-    assert BY_NAME["samples"].write_png(figures, tmp_path / "there.png")
-    assert (tmp_path / "there.png").read_bytes().startswith(b"\x89PNG")
-    assert not BY_NAME["samples"].write_png(Figures(), tmp_path / "absent.png")
-    assert not (tmp_path / "absent.png").exists()
+    assert BY_NAME["samples"].svg(figures, tmp_path)
+    assert (tmp_path / "samples.png").read_bytes().startswith(b"\x89PNG")
+    (tmp_path / "samples.png").unlink()
+    assert not BY_NAME["samples"].svg(Figures(), tmp_path)
+    assert not (tmp_path / "samples.png").exists()
 
 
 def test_hostile_words_are_escaped(tmp_path):
