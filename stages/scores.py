@@ -8,7 +8,6 @@ from typing import Literal
 
 import torch
 from jaxtyping import Float
-from scipy.stats import rankdata
 from torch import Tensor
 
 
@@ -43,6 +42,8 @@ def spearman(
 
     0 where it isn't defined: predictions that are all equal, or NaN.
     """
+    from scipy.stats import rankdata  # slow to import, and only numbers need it
+
     a, b = (torch.from_numpy(rankdata(values.cpu().numpy(), axis=1)) for values in (predictions, targets[None]))
     a, b = a - a.mean(1, keepdim=True), b - b.mean(1, keepdim=True)
     correlation = (a * b).sum(1) / (a.norm(dim=1) * b.norm()).clamp_min(1e-12)

@@ -71,6 +71,7 @@ def test_channels_are_aligned_though_nobody_typed_a_table(unjudged: tuple[Path, 
     assert summary["distance_gain"] > 0
 
 
+@pytest.mark.slow
 def test_with_a_data_set_they_are_judged(tmp_path: Path):
     for seed in range(8):
         torch.manual_seed(seed)

@@ -114,7 +114,9 @@ def kill_when(condition: Callable[[str, float, str], bool]) -> Callable[[str, fl
 @pytest.mark.parametrize(
     ("stage", "condition"),
     [
-        ("zoo", lambda stage, share, note: stage == "zoo" and note.startswith("unit")),
+        pytest.param(
+            "zoo", lambda stage, share, note: stage == "zoo" and note.startswith("unit"), marks=pytest.mark.slow
+        ),
         pytest.param("canonicalize", lambda stage, share, note: stage == "canonicalize", marks=pytest.mark.slow),
         ("evaluate", lambda stage, share, note: stage == "evaluate" and note == "noise 0.1"),
     ],

@@ -195,6 +195,7 @@ def test_figures_are_those_of_a_zoo_of_the_own_members_alone(done: Done, tmp_pat
     assert found == expected
 
 
+@pytest.mark.slow
 def test_networks_of_the_other_data_set_are_judged_by_it(done: Done, tmp_path: Path):
     asked = load(Path("conf/smoke.yaml"), ["sample.condition={dataset: iris-2}"]).sample
     refs = {stage: ref for stage, (ref, _) in done.items()}

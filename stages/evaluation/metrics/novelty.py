@@ -2,7 +2,6 @@
 
 import torch
 from jaxtyping import Float
-from scipy import stats
 from scipy.spatial.distance import jensenshannon
 from torch import Tensor
 
@@ -83,6 +82,8 @@ def novel_and_performant(networks: NetworkSet) -> dict[str, float]:
 
 def wasserstein_distance(distances: Distances, members: Float[Tensor, " members"]) -> float:
     """Wasserstein-1 distance between two samples of nearest-member distances, in their unit."""
+    from scipy import stats  # slow to import, and a report reads this module's columns alone
+
     return float(stats.wasserstein_distance(distances.numpy(), members.numpy()))
 
 

@@ -1,20 +1,20 @@
 """Two-sample tests against held-out members: by a classifier, and by a kernel."""
 
 from math import sqrt
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from sklearn.linear_model import RidgeClassifier
-from sklearn.model_selection import RepeatedStratifiedKFold, cross_val_score
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from torch import Tensor
 
 from stages.columns import RATIO, Column
 from stages.evaluation.figure_parts import Part
 from stages.evaluation.metric import metric
 from stages.evaluation.network_set import NetworkSet
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 First = Float[Tensor, "n features"]
 Second = Float[Tensor, "m features"]
@@ -96,6 +96,9 @@ def separability(first: First, second: Second, seed: int = 0) -> Separability | 
     right in 95 % of cases. 0.5 is chance. None for fewer than two networks a side. Source: Lopez-Paz and Oquab, arXiv
     1610.06545.
     """
+    # slow to import, and a report reads this module's columns alone
+    from sklearn.model_selection import RepeatedStratifiedKFold, cross_val_score
+
     first, second = first[:LARGEST], second[:LARGEST]
     folds = min(FOLDS, len(first), len(second))
     if folds < 2:
@@ -110,8 +113,12 @@ def separability(first: First, second: Second, seed: int = 0) -> Separability | 
     return Separability(auc=value, low=max(0.0, value - margin), high=min(1.0, value + margin))
 
 
-def _classifier(features: int) -> Pipeline:
+def _classifier(features: int) -> "Pipeline":
     """Twice as many inputs as `features`, each of unit variance, so that this is a network's mean squared length."""
+    from sklearn.linear_model import RidgeClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
     ridge = RidgeClassifier(alpha=RIDGE * 2 * features)
     return make_pipeline(StandardScaler(), FunctionTransformer(_with_squares), StandardScaler(), ridge)
 

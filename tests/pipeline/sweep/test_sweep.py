@@ -65,6 +65,7 @@ def test_what_a_run_left_is_used_and_what_is_gone_is_made_again(finished: tuple[
     assert again.refs[found[0].steps["sample"].key].digest == finished[1]["sample"][0].digest
 
 
+@pytest.mark.slow
 def test_a_killed_sweep_goes_on(store: Path):
     def kill(stage: str, share: float, note: str) -> None:
         if stage == "sample" and note.startswith("1 of"):
@@ -109,6 +110,7 @@ def test_a_failing_point_costs_the_others_nothing(store: Path):
     assert "lower fit.optimizer.lr" in (folder / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_an_unforeseen_error_costs_its_own_point_alone(store: Path, monkeypatch: pytest.MonkeyPatch):
     from stages import sample
 
@@ -157,6 +159,7 @@ def test_the_page_has_its_figures_and_needs_no_network(store: Path):
     }
 
 
+@pytest.mark.slow
 def test_a_page_that_is_there_stays_and_other_points_have_another(store: Path):
     results = run_points(points(store), 1, silent)
     folder, sweep = page_of(store, AXES, results)

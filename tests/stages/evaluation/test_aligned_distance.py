@@ -74,6 +74,7 @@ def test_of_one_hidden_layer_it_is_the_minimum_over_all_relabellings(seed: int, 
         assert each[int(found.member[i])] == pytest.approx(min(each), abs=1e-5)
 
 
+@pytest.mark.slow
 @settings(max_examples=12)
 @given(seeds)
 def test_members_are_measured_among_the_others_the_same_way(seed: int):
@@ -88,7 +89,7 @@ def test_members_are_measured_among_the_others_the_same_way(seed: int):
 DEEP = (6, 12, 12, 3)
 
 
-@pytest.mark.parametrize("level", [0.0, pytest.param(1e-3, marks=pytest.mark.slow), 0.05])
+@pytest.mark.parametrize("level", [*(pytest.param(level, marks=pytest.mark.slow) for level in (0.0, 1e-3)), 0.05])
 @pytest.mark.parametrize("method", ["rebasin", "none"])
 def test_relabelled_members_with_a_little_noise_are_not_new(level, method):
     """What a prototype got wrong for 23 % of them, which had aligned to the reference alone."""
@@ -101,6 +102,7 @@ def test_relabelled_members_with_a_little_noise_are_not_new(level, method):
     assert replace(d, nearby=0).nearest(copies).distance.min() > 0.5 * tau, "as they are, they lie far away"
 
 
+@pytest.mark.slow
 def test_aligning_to_the_reference_alone_would_miss_some():
     """The negative control of the test above."""
     members = drawn_rows(24, DEEP, 0)
@@ -112,6 +114,7 @@ def test_aligning_to_the_reference_alone_would_miss_some():
     assert missed.float().mean() > 0.1
 
 
+@pytest.mark.slow
 def test_ending_the_search_early_changes_nothing(monkeypatch):
     members = drawn_rows(12, SMALL, 3)
     rows = torch.cat([relabelled(members, SMALL, 4) + 0.1 * drawn_rows(12, SMALL, 5), drawn_rows(6, SMALL, 6)])

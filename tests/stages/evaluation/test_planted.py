@@ -118,7 +118,8 @@ def test_a_generator_that_returns_relabelled_members_copies(evaluated: Evaluate,
     assert as_they_are.min > 0.5 * (figures.tau or 0), "as the rows are, they look new"
 
 
-@pytest.mark.parametrize("level", [0.22, pytest.param(0.8, marks=pytest.mark.slow)])  # between those of PARAMS
+@pytest.mark.slow
+@pytest.mark.parametrize("level", [0.22, 0.8])  # between those of PARAMS
 def test_a_generator_that_adds_noise_to_members_is_no_better_than_noise(
     evaluated: Evaluate, members: torch.Tensor, zoo: Done, level: float
 ):
@@ -137,6 +138,7 @@ def test_a_generator_that_adds_noise_to_members_is_no_better_than_noise(
     assert min(abs(other / at - 1) for other in beside) < 0.05, "one level lies where the generator does"
 
 
+@pytest.mark.slow
 def test_a_generator_that_returns_unseen_members_is_indistinguishable(evaluated: Evaluate, unseen: torch.Tensor):
     figures = evaluated(unseen)
     assert answered(figures) == (True, True, True, True)

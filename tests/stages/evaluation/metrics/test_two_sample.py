@@ -23,6 +23,7 @@ def test_the_error_of_an_auc_is_the_exact_one_at_chance():
     assert auc_error(1.0, n, m) == 0
 
 
+@pytest.mark.slow
 def test_equal_samples_are_at_chance_in_about_nineteen_of_twenty_cases():
     pairs = [(normal(60, 2 * i, features=4), normal(25, 2 * i + 1, features=4)) for i in range(24)]
     tests = [test for i, pair in enumerate(pairs) if (test := separability(*pair, seed=i))]
