@@ -103,7 +103,7 @@ class Plot(Generic[F]):
                 return None
             svg = inline_svg(figure, self.name, self.title)
             if folder is not None:
-                figure.set_layout_engine("none")  # laid out already, which is most of the work
+                figure.set_layout_engine(None)  # laid out already
                 path = folder / f"{self.name}.png"
                 figure.savefig(path, format="png", dpi=PNG_DPI, facecolor="white", metadata={"Software": None})
             return svg
