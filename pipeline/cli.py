@@ -140,37 +140,37 @@ def plan(config: File, overrides: Set = None, store: Store = None, data_root: Da
 
 @app.command()
 def show(
-    what: Annotated[str, typer.Argument(help="A stage (its latest artifact) or a path.")], store: Store = None
+    artifact: Annotated[str, typer.Argument(help="A stage (its latest artifact) or a path.")], store: Store = None
 ) -> None:
     """Print an artifact: lineage, parameters, the tree of arrays with chunks, codecs and statistics."""
     from stages.store.inspect import describe
 
-    for line in describe(_artifact(what, store)):
+    for line in describe(_artifact(artifact, store)):
         typer.echo(line)
 
 
 @app.command()
 def verify(
-    what: Annotated[str, typer.Argument(help="A stage (its latest artifact) or a path.")], store: Store = None
+    artifact: Annotated[str, typer.Argument(help="A stage (its latest artifact) or a path.")], store: Store = None
 ) -> None:
     """Recompute every digest of an artifact; name the files that are changed, truncated, missing or swapped."""
     from stages.store.verify import require_sound
 
-    manifest = require_sound(_artifact(what, store))
+    manifest = require_sound(_artifact(artifact, store))
     size = human_size(sum(facts.size for facts in manifest.files.values()))
     typer.echo(f"{manifest.stage} {manifest.key}: {len(manifest.files)} files, {size}, sound; digest {manifest.digest}")
 
 
 @app.command()
 def export(
-    what: Annotated[str, typer.Argument(help="A sampled artifact, or `sample` for the latest.")],
+    artifact: Annotated[str, typer.Argument(help="A sampled artifact, or `sample` for the latest.")],
     folder: Annotated[Path, typer.Argument(help="Where the .safetensors files go.")],
     store: Store = None,
 ) -> None:
     """Write each generated network as a .safetensors file that plain torch loads."""
     from stages.artifacts.export import export_networks
 
-    count = export_networks(_artifact(what, store), folder)
+    count = export_networks(_artifact(artifact, store), folder)
     typer.echo(f"{count} networks written to {folder}")
 
 
@@ -197,20 +197,20 @@ def symmetry(
 
 @app.command()
 def schema(
-    what: Annotated[
+    kind: Annotated[
         str, typer.Argument(metavar="[config|figures]", help="Of a configuration, or of figures.json.")
     ] = "config",
 ) -> None:
     """Print the JSON schema of the configuration, or of figures.json."""
-    if what == "config":
-        found = Experiment.model_json_schema()
-    elif what == "figures":
+    if kind == "config":
+        document = Experiment.model_json_schema()
+    elif kind == "figures":
         from stages.evaluation.metrics import figures_schema
 
-        found = figures_schema()
+        document = figures_schema()
     else:
-        raise UsageError(f"schema {what!r}: expected config or figures")
-    typer.echo(json.dumps(found, indent=2))
+        raise UsageError(f"schema {kind!r}: expected config or figures")
+    typer.echo(json.dumps(document, indent=2))
 
 
 @app.command()
@@ -235,18 +235,18 @@ def _root(store: Path | None) -> Path:
     return store.absolute() if store else PROJECT / "data"
 
 
-def _artifact(what: str, store: Path | None) -> Path:
+def _artifact(name: str, store: Path | None) -> Path:
     """The artifact at a path, or the latest of a stage."""
-    if what not in FOLDERS:
-        path = Path(what)
+    if name not in FOLDERS:
+        path = Path(name)
         if not path.exists():
             names = ", ".join(FOLDERS)
-            raise UsageError(f"{what}: neither a path nor one of the stages {names}{did_you_mean(what, FOLDERS)}")
+            raise UsageError(f"{name}: neither a path nor one of the stages {names}{did_you_mean(name, FOLDERS)}")
         return path.absolute()
-    entries = read_latest(_root(store), what)
+    entries = read_latest(_root(store), name)
     if not entries:
-        raise DwfError(f"{what}: no artifact below {_root(store)}; run `dwf stage {what} CONFIG` first")
-    return artifact_path(_root(store), what, entries[-1][2])
+        raise DwfError(f"{name}: no artifact below {_root(store)}; run `dwf stage {name} CONFIG` first")
+    return artifact_path(_root(store), name, entries[-1][2])
 
 
 def _console() -> Console:

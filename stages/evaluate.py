@@ -106,14 +106,14 @@ def _unit(ctx: Context, name: str, kind: type[T], compute: Callable[[], T]) -> T
 def _measured(inputs: EvaluationInputs) -> Iterator[tuple[str, MeasuredSet]]:
     """Each set's figures and its networks' own values."""
     todo = sets(inputs)
-    for i, one in enumerate(todo):
-        inputs.ctx.progress(i / len(todo), one.name)
-        yield one.name, _unit(inputs.ctx, one.name, MeasuredSet, partial(_measure, inputs, one))
+    for i, chosen in enumerate(todo):
+        inputs.ctx.progress(i / len(todo), chosen.name)
+        yield chosen.name, _unit(inputs.ctx, chosen.name, MeasuredSet, partial(_measure, inputs, chosen))
 
 
-def _measure(inputs: EvaluationInputs, one: SetToMeasure) -> MeasuredSet:
+def _measure(inputs: EvaluationInputs, chosen: SetToMeasure) -> MeasuredSet:
     """Every metric of one set; those that it doesn't have, or that need data, are left out."""
-    networks, figures, values = one.measured(inputs), {}, {}
+    networks, figures, values = chosen.measured(inputs), {}, {}
     for name, metric in METRICS.items():
         figure, per_network = metric.measure(networks)
         if figure is not None:
@@ -121,9 +121,9 @@ def _measure(inputs: EvaluationInputs, one: SetToMeasure) -> MeasuredSet:
         if metric.points and per_network is not None:
             values[metric.points] = per_network
     facts = {
-        "role": one.role,
+        "role": chosen.role,
         "family": networks.family,
-        "any_strength": one.baseline is not None and one.baseline.any_strength,
+        "any_strength": chosen.baseline is not None and chosen.baseline.any_strength,
         "networks": len(networks.rows),
     }
     points = {name: per_network[:POINTS] for name, per_network in values.items()}

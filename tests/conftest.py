@@ -2,16 +2,17 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # before torch is loaded; see pipeline/__main__.py
 
 import pytest
-import torch
 from hypothesis import HealthCheck, settings
-from smoke import Done, run_smoke
 
-from stages import report
+if TYPE_CHECKING:
+    from smoke import Done
 
 settings.register_profile(
     "dwf",
@@ -21,25 +22,41 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("dwf")
-torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else 2)  # workers share the cores
 os.fsync = lambda descriptor: None  # no test cuts the power, and every store would wait for the disk
 
 
-@pytest.fixture
-def quick_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The page has its own tests; elsewhere its plots would be most of the time."""
-    monkeypatch.setattr(report, "write_page", lambda path, figures, run, pictures: path.write_text("a page"))
+# What is slow to import is imported within fixtures: the process that only hands out tests needs none of it.
+
+
+@pytest.fixture(scope="session", autouse=True)
+def few_threads() -> None:
+    """Several processes of tests share the cores."""
+    import torch
+
+    torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else 2)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_report() -> Iterator[None]:
+    """The page has its own tests; wherever the dag runs in this process its plots would be most of the time."""
+    from stages import report
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(report, "write_page", lambda path, figures, run, pictures: path.write_text("a page"))
+        yield
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done]:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, "Done"]:
     """The smoke configuration's store, finished; to be read only."""
+    from smoke import run_smoke
+
     root = tmp_path_factory.mktemp("finished")
     return root, run_smoke(root)
 
 
 @pytest.fixture
-def store(finished: tuple[Path, Done], tmp_path: Path) -> Path:
+def store(finished: tuple[Path, "Done"], tmp_path: Path) -> Path:
     """A copy of the finished store, free to be harmed."""
     shutil.copytree(finished[0], tmp_path / "store")
     return tmp_path / "store"

@@ -23,8 +23,11 @@ from pipeline.prefect.flow import dwf as prefect_flow
 from pipeline.sweep.spec import flat_overrides, read_sweep
 from stages.artifacts.export import export_networks
 from stages.errors import UsageError
+from stages.evaluation.figures import read_figures
 from stages.params.network import network_from
 from stages.params.zoo import Zoo
+from stages.reporting.lineage import run_of
+from stages.reporting.page import write_page
 from stages.store.artifact import FOLDERS
 
 PAGES = ("README.md", "CONTRIBUTING.md", "conf/RESULTS.md", "conf/README.md", "data/README.md")
@@ -88,7 +91,7 @@ def test_commands_parse_and_name_what_exists(line: str):
     if name == "stage":
         assert params["name"] in STAGES
     if name in ("show", "verify", "export"):
-        assert params["what"] in FOLDERS or str(params["what"]).startswith("<")
+        assert params["artifact"] in FOLDERS or str(params["artifact"]).startswith("<")
     if name == "symmetry":
         assert [n for n in params["networks"] if ":" not in n and not (PROJECT / n).exists()] == []  # type: ignore[attr-defined]
 
@@ -245,7 +248,9 @@ def test_the_picture_of_the_dag_shows_every_stage_and_edge(tmp_path: Path):
 
 @pytest.mark.skipif(pictures.browser() is None, reason="needs Chromium")
 def test_a_report_is_pictured(finished: tuple[Path, Done], tmp_path: Path):
-    pictures.draw_report(finished[1]["report"][0].path / "report.html", tmp_path / "report.png")
+    evaluated = finished[1]["evaluate"][0].path
+    write_page(tmp_path / "report.html", read_figures(evaluated), run_of(evaluated))
+    pictures.draw_report(tmp_path / "report.html", tmp_path / "report.png")
     assert 30_000 < (tmp_path / "report.png").stat().st_size < 300_000
 
 

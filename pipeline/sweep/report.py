@@ -155,12 +155,12 @@ def sweep(
     with StageLines(console) as lines:
         results = run_points(points, jobs or min(len(points), points[0].experiment.threads), lines.watch)
     console.print(results.count(points))
-    found = sweep_results(described, points, results, overrides)
+    swept = sweep_results(described, points, results, overrides)
     failed = [f"{point.label}: {why}" for point in points if (why := results.failure(point))]
     if len(failed) < len(points):
-        folder = write_sweep(points[0].experiment.store_root, found)
+        folder = write_sweep(points[0].experiment.store_root, swept)
         console.print()
-        console.print(sweep_table(found))
+        console.print(sweep_table(swept))
         console.print(f"\nReport: {folder / 'report.html'}", soft_wrap=True)
     for line in failed:
         console.print(f"failed  {line}", soft_wrap=True)

@@ -97,11 +97,7 @@ class _Probe:
 
     def _completed_scores(self, rows: Tensor) -> Tensor:
         """With running statistics measured anew."""
-        completion, device = self.inputs.completion, self.inputs.ctx.device
-        buffers = {name: tensor.to(device) for name, tensor in completion.measured(rows).items()}
-        examples = self.test.inputs.to(device)
-        found = outputs(completion.module, self.inputs.packed.layout, rows.to(device), examples, buffers)
-        return results_of([found.cpu()], self.test.targets).scores
+        return results_of([self.inputs.completion.outputs(rows, self.test.inputs)], self.test.targets).scores
 
 
 def scores_before_after(
@@ -116,10 +112,10 @@ def scores_before_after(
     moved = [alignment.apply(symmetry, i, weights) for i, weights in zip(numbers, original, strict=True)]
     undone = [alignment.undo(symmetry, i, weights) for i, weights in zip(numbers, moved, strict=True)]
     after, back = (torch.stack([layout.flatten(weights) for weights in states]) for states in (moved, undone))
-    found = [scores(states).double() for states in (rows, after, back)]
+    by_state = [scores(states).double() for states in (rows, after, back)]
     names = ("score_before", "score_after", "score_undone")
-    means = {name: float(values.mean()) for name, values in zip(names, found, strict=True)}
-    change = max(float((values - found[0]).abs().max()) for values in found[1:])
+    means = {name: float(values.mean()) for name, values in zip(names, by_state, strict=True)}
+    change = max(float((values - by_state[0]).abs().max()) for values in by_state[1:])
     return means | {"largest_change": change, "bit_exact": torch.equal(back, rows)}
 
 

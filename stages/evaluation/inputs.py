@@ -1,6 +1,6 @@
 """The artifacts under evaluation, and everything that sets of networks are measured with."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +20,6 @@ from stages.evaluation.network_set import MemberReference
 from stages.evaluation.results import Results, results_of
 from stages.flow.spaces.codes import Codes
 from stages.flow.spaces.pca import components
-from stages.nets.stacked import outputs
 from stages.params.evaluate import EvaluateParams
 from stages.params.network import BatchNorm
 from stages.sampling.completion import Completion, completion
@@ -126,15 +125,9 @@ class EvaluationInputs:
         """Results on the test data, with BatchNorm statistics measured anew or these `buffers`; None without data."""
         if self.test is None or not len(rows):
             return None
-        blocks = self._outputs(rows, buffers or self.completion.measured, self.test)
+        inputs, buffers = self.test.inputs.to(self.ctx.device), buffers or self.completion.measured
+        blocks = (self.completion.outputs(block, inputs, buffers(block)) for block in rows.split(BLOCK))
         return results_of(blocks, self.test.targets, ensemble_sizes)
-
-    def _outputs(self, rows: Tensor, buffers: Callable[[Tensor], Mapping[str, Tensor]], test: Test) -> Iterator[Tensor]:
-        device, module, layout = self.ctx.device, self.completion.module, self.packed.layout
-        inputs = test.inputs.to(device)
-        for block in rows.split(BLOCK):
-            moved = {name: tensor.to(device) for name, tensor in buffers(block).items()}
-            yield outputs(module, layout, block.to(device), inputs, moved).cpu()
 
     @cached_property
     def reference(self) -> MemberReference:

@@ -67,10 +67,10 @@ class Metric(Generic[T]):
         """The figure and its values per network; None where the set has none, or there is no test data."""
         if self.of_outputs and networks.results is None:
             return None, None
-        found = self.function(networks)
-        if self.reduce is None or found is None:
-            return found, None
-        return self.reduce(found), found.tolist()
+        value = self.function(networks)
+        if self.reduce is None or value is None:
+            return value, None
+        return self.reduce(value), value.tolist()
 
     def of(self, entry: SetFigures | None) -> T | None:
         """The figure of a set; None where it wasn't measured."""

@@ -46,7 +46,7 @@ def sets(inputs: EvaluationInputs) -> list[SetToMeasure]:
         SetToMeasure("members", "members", lambda: inputs.members[inputs.measured]),
         SetToMeasure("held-out", "held-out", lambda: inputs.heldout),
         SetToMeasure("generated", "generated", lambda: inputs.generated),
-        *(one for baseline in BASELINES for one in _levels(inputs, baseline)),
+        *(level for baseline in BASELINES for level in _levels(inputs, baseline)),
     ]
 
 

@@ -12,6 +12,7 @@ from stages.context import Context
 from stages.datasets import Train, load_fitting
 from stages.nets.normalisation import normalisers, reestimate
 from stages.nets.registry import build
+from stages.nets.stacked import outputs
 from stages.params.network import BatchNorm
 from stages.store.layout import Layout
 from stages.store.weights import Weights
@@ -53,6 +54,12 @@ class Completion:
     def rows(self, rows: Drawn) -> Tensor:
         """Complete networks: the parameters, then the buffers measured anew."""
         return self.layout.flatten(self.layout.parameter_layout.unflatten(rows) | self.measured(rows))
+
+    def outputs(self, rows: Drawn, inputs: Tensor, buffers: Mapping[str, Tensor] | None = None) -> Tensor:
+        """Outputs [networks, examples, ...] on the CPU, with these buffers [networks, ...] or those measured anew."""
+        device = next(self.module.parameters()).device
+        moved = {name: t.to(device) for name, t in (self.measured(rows) if buffers is None else buffers).items()}
+        return outputs(self.module, self.layout.parameter_layout, rows.to(device), inputs.to(device), moved).cpu()
 
 
 def completion(

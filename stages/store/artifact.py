@@ -98,9 +98,9 @@ def read_manifest(path: Path) -> Manifest:
         raise NotComplete(
             f"{path / MANIFEST}: not readable ({error}); delete the folder and run the stage again"
         ) from error
-    found = text.get("format_version") if isinstance(text, dict) else None
-    if found != FORMAT_VERSION:
-        raise NotComplete(f"{path}: found format version {found}, expected {FORMAT_VERSION}; delete it and run again")
+    version = text.get("format_version") if isinstance(text, dict) else None
+    if version != FORMAT_VERSION:
+        raise NotComplete(f"{path}: found format version {version}, expected {FORMAT_VERSION}; delete it and run again")
     if seal_of(text) != text.get("seal"):
         raise NotComplete(f"{path / MANIFEST}: changed since it was written; delete the folder and run the stage again")
     try:
@@ -184,8 +184,8 @@ def content_digest(folder: Path, files: Mapping[str, FileFacts]) -> str:
 
 def files_below(folder: Path) -> list[tuple[str, Path]]:
     """Every file except the manifest, by its path within the folder, sorted."""
-    found = ((str(path.relative_to(folder)), path) for path in folder.rglob("*") if path.is_file())
-    return sorted((name, path) for name, path in found if not name.startswith(MANIFEST))
+    files = ((str(path.relative_to(folder)), path) for path in folder.rglob("*") if path.is_file())
+    return sorted((name, path) for name, path in files if not name.startswith(MANIFEST))
 
 
 def sha256_of(path: Path) -> str:

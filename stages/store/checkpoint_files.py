@@ -39,14 +39,14 @@ def read_checkpoint(path: Path, ema: bool = False) -> Checkpoint:
     meant, and Damaged if it isn't whole.
     """
     if path.suffix == ".safetensors":
-        found: Any = load_tensors(path)[0]
+        content: Any = load_tensors(path)[0]
     elif path.suffix in PICKLED:
-        found = _unpickled(path)
+        content = _unpickled(path)
     else:
         raise UsageError(f"{path}: not a checkpoint by its name; expected .safetensors, {', '.join(PICKLED)}")
-    sets = dict(_sets(found)) if isinstance(found, Mapping) else {}
+    sets = dict(_sets(content)) if isinstance(content, Mapping) else {}
     if not sets:
-        raise UsageError(f"{path}: holds no named tensors ({type(found).__name__}); save model.state_dict()")
+        raise UsageError(f"{path}: holds no named tensors ({type(content).__name__}); save model.state_dict()")
     return _chosen(path, sets, ema)
 
 
@@ -71,18 +71,18 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:120]
 
 
-def _sets(found: Mapping[Any, Any], where: Where = ()) -> Iterator[tuple[Where, dict[str, Tensor]]]:
+def _sets(content: Mapping[Any, Any], where: Where = ()) -> Iterator[tuple[Where, dict[str, Tensor]]]:
     """The innermost mappings of tensors, without an optimizer's; a moving average beside weights is split off."""
     inner = [
         part
-        for name, value in found.items()
+        for name, value in content.items()
         if isinstance(value, Mapping) and "optim" not in str(name)
         for part in _sets(value, (*where, str(name)))
     ]
     if inner:
         yield from inner
         return
-    tensors = {name: value for name, value in found.items() if isinstance(name, str) and isinstance(value, Tensor)}
+    tensors = {name: value for name, value in content.items() if isinstance(name, str) and isinstance(value, Tensor)}
     averaged = {name for name in tensors if AVERAGED.search(name.partition(".")[0])}
     average = {name.partition(".")[2]: tensors[name] for name in tensors if name in averaged}
     rest = {name: value for name, value in tensors.items() if name not in averaged}

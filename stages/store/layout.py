@@ -106,9 +106,9 @@ class Layout:
         first = self.slots[0]
         batch = tuple(tensors[first.name].shape)[: tensors[first.name].ndim - len(first.shape)]
         for s in self.slots:
-            found = tuple(tensors[s.name].shape)
-            if found != batch + s.shape:
-                raise LayoutMismatch(f"tensor {s.name!r} has shape {found}, expected {batch + s.shape}")
+            shape = tuple(tensors[s.name].shape)
+            if shape != batch + s.shape:
+                raise LayoutMismatch(f"tensor {s.name!r} has shape {shape}, expected {batch + s.shape}")
 
     @property
     def digest(self) -> str:

@@ -250,13 +250,13 @@ class Shards:
 
     def rows(self, start: int, stop: int) -> Tensor:
         """Networks `start` to `stop`, across stores."""
-        found, offset = [], 0
+        blocks, offset = [], 0
         for part in self.parts:
             first, last = max(start - offset, 0), min(stop - offset, len(part))
             if first < last:
-                found.append(part.rows(first, last))
+                blocks.append(part.rows(first, last))
             offset += len(part)
-        return torch.cat(found)
+        return torch.cat(blocks)
 
 
 def _runs(index: np.ndarray) -> Iterator[tuple[int, int]]:

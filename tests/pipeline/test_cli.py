@@ -71,7 +71,6 @@ def test_only_refuses_to_run_what_is_missing(dwf: Dwf, tmp_path: Path):
     assert "needs zoo" in err
 
 
-@pytest.mark.usefixtures("quick_report")
 def test_one_stage_runs_the_missing_ones_before_it_and_no_more(dwf: Dwf, tmp_path: Path):
     code, out, _ = dwf("stage", "pack", SMOKE, "--store", tmp_path)
     assert code == 0

@@ -27,7 +27,6 @@ class Killed(BaseException):
     """Stands for a kill: nothing in the code catches it."""
 
 
-pytestmark = pytest.mark.usefixtures("quick_report")
 run = run_smoke
 
 
@@ -36,7 +35,7 @@ def ran(done: dict[str, tuple[Ref, bool]]) -> set[str]:
 
 
 def digests(done: dict[str, tuple[Ref, bool]]) -> dict[str, str]:
-    """Of the six stages: the report that `quick_report` draws has no pictures."""
+    """Of the six stages: the report here has no plots."""
     return {stage: ref.digest for stage, (ref, _) in done.items() if stage != "report"}
 
 

@@ -15,7 +15,6 @@ from stages.evaluation.figure_parts import ScoreCurve
 from stages.evaluation.results import results_of
 from stages.members.draws import Seeds
 from stages.members.loop import train_from
-from stages.nets.stacked import outputs
 from stages.params.zoo import Recipe
 from stages.sampling.completion import Completion
 from stages.store.files import write_json
@@ -53,11 +52,8 @@ class FineTuneRun:
 
     def score(self, rows: Float[Tensor, "networks parameters"]) -> Float[Tensor, " networks"]:
         """Test scores of networks as they are; buffers that follow the parameters are ignored."""
-        device, layout = self.ctx.device, self.completion.layout.parameter_layout
-        rows = rows[:, : layout.size].cpu()
-        buffers = {name: tensor.to(device) for name, tensor in self.completion.measured(rows).items()}
-        found = outputs(self.completion.module, layout, rows.to(device), self.test.inputs.to(device), buffers)
-        return results_of([found.cpu()], self.test.targets).scores
+        rows = rows[:, : self.completion.layout.parameter_layout.size].cpu()
+        return results_of([self.completion.outputs(rows, self.test.inputs)], self.test.targets).scores
 
 
 def cached(folder: Path, run: str, name: str, scores: Callable[[], Scores]) -> Scores:

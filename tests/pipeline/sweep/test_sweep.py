@@ -21,7 +21,6 @@ from stages.store.verify import require_sound
 
 AXES = ["sample.seed=0,1"]
 """One of the two points is the finished store's."""
-pytestmark = pytest.mark.usefixtures("quick_report")
 
 
 class Killed(BaseException):

@@ -137,6 +137,7 @@ def test_a_few_members_are_measured_among_all_of_them():
     assert torch.equal(found.as_is, d.own.as_is[[1, 4, 9]])
 
 
+@pytest.mark.slow
 def test_members_that_were_not_measured_end_no_search(monkeypatch):
     members = drawn_rows(12, SMALL, 3)
     rows = torch.cat([relabelled(members, SMALL, 4) + 0.1 * drawn_rows(12, SMALL, 5), drawn_rows(6, SMALL, 6), members])
