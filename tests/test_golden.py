@@ -26,6 +26,7 @@ ARCHIVES = sorted((Path(__file__).parent / "golden").glob("release-*.tar.xz"))
 LEFT_OUT = ("events/", "report.html: missing", *(f"{plot.name}.png: missing" for plot in PLOTS))
 """What archives don't hold: clock times, and what can be drawn again."""
 Store = dict[str, Ref]
+"""Stage -> its artifact; of the flow over tokens `fit tokens` and `sample tokens`."""
 
 
 @pytest.fixture(scope="module", params=ARCHIVES, ids=lambda path: path.name)
@@ -37,7 +38,8 @@ def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     for stage, folder in FOLDERS.items():
         for path in (root / folder).glob("*"):
             manifest = read_manifest(path)
-            refs[stage] = Ref(stage=stage, key=manifest.key, path=path, digest=manifest.digest)
+            name = f"{stage} tokens" if manifest.experiment == "golden_tokens" else stage
+            refs[name] = Ref(stage=stage, key=manifest.key, path=path, digest=manifest.digest)
     return refs
 
 
@@ -47,10 +49,9 @@ def test_there_is_one_and_it_is_small():
 
 
 def test_artifacts_of_every_stage_are_there_and_sound(store: Store):
-    assert set(store) == set(FOLDERS) - {"sweep"}
+    assert set(store) == set(FOLDERS) - {"sweep"} | {"fit tokens", "sample tokens"}
     for ref in store.values():
-        found = [line for line in verify(ref.path)[1] if not line.startswith(LEFT_OUT)]
-        assert found == []
+        assert [line for line in verify(ref.path)[1] if not line.startswith(LEFT_OUT)] == []
 
 
 def test_members_are_brought_back_bit_for_bit_from_their_canonical_form(store: Store):
@@ -64,11 +65,12 @@ def test_members_are_brought_back_bit_for_bit_from_their_canonical_form(store: S
         assert torch.equal(zoo.layout.flatten(undone), trained)
 
 
-def test_the_flow_and_its_networks_are_read(store: Store, tmp_path: Path):
-    flow, sampled = read_fitted(store["fit"].path), open_weights(store["sample"])
+@pytest.mark.parametrize("kind", ["", " tokens"])
+def test_the_flow_and_its_networks_are_read(store: Store, tmp_path: Path, kind: str):
+    flow, sampled = read_fitted(store[f"fit{kind}"].path), open_weights(store[f"sample{kind}"])
     velocity = flow.velocity(torch.zeros(2, flow.dim), torch.tensor([0.1, 0.9]))
     assert bool(torch.isfinite(velocity).all())
-    assert export_networks(store["sample"].path, tmp_path) == len(sampled) == 3
+    assert export_networks(store[f"sample{kind}"].path, tmp_path) == len(sampled) == 3
 
 
 def test_figures_and_the_report_s_summary_are_read(store: Store):
@@ -84,6 +86,6 @@ def test_a_fit_repeats_the_golden_loss_curve(store: Store, tmp_path: Path):
     """The same numbers to the bit on one machine; elsewhere the last digits differ, and grow in 60 steps."""
     params = FitParams.model_validate(read_manifest(store["fit"].path).params)
     fit(store["pack"], params, Context(tmp_path, threads=1))
-    golden, found = (np.loadtxt(path / CURVES, delimiter=",", skiprows=1) for path in (store["fit"].path, tmp_path))
+    golden, today = (np.loadtxt(path / CURVES, delimiter=",", skiprows=1) for path in (store["fit"].path, tmp_path))
     assert golden.shape == (6, 4)
-    np.testing.assert_allclose(found, golden, rtol=1e-3)
+    np.testing.assert_allclose(today, golden, rtol=1e-3)

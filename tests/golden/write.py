@@ -26,6 +26,8 @@ OVERRIDES = (
     "sample.networks=3",
     "evaluate={baseline_networks: 3, noise_levels: [0.1], interpolation_fractions: [0.5], soup_sizes: [2]}",
 )
+TOKENS = ("name=golden_tokens", "fit.space={kind: tokens}", "fit.velocity={kind: tokens, width: 8, depth: 1, heads: 2}")
+"""Beside the flow over codes one over neurons, and networks of it."""
 LEFT_OUT = ("events", "report.html", ".lock", ".png", "latest")
 """What holds clock times, is drawn, or belongs to a store and not to an artifact."""
 
@@ -38,6 +40,7 @@ def write(target: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         run_directly(Runner(load(CONFIG, OVERRIDES, root)), lambda stage, ref, reused: None)
+        run_directly(Runner(load(CONFIG, (*OVERRIDES, *TOKENS), root)), lambda stage, ref, reused: None, last="sample")
         with tarfile.open(target, "w:xz", preset=9) as archive:
             for path in sorted(path for path in root.rglob("*") if path.is_file()):
                 name = path.relative_to(root).as_posix()
