@@ -119,8 +119,8 @@ def test_sets_are_scored_in_the_measure_of_their_task(made: dict[str, Any]):
 
 
 def test_copied_statistics_are_reported_where_there_is_batchnorm(made: dict[str, Any]):
-    told = made["figures"]["sets"]["generated"].get("with_reference_statistics")
-    assert (told is not None) == (made["name"] == "resnet")
+    copied = made["figures"]["sets"]["generated"].get("with_reference_statistics")
+    assert (copied is not None) == (made["name"] == "resnet")
 
 
 def test_generated_networks_load_strictly_into_a_fresh_module(made: dict[str, Any]):

@@ -62,12 +62,12 @@ for folder in folders:
 evaluate(*refs, EvaluateParams.model_validate_json(params), Context(folders[0], threads=1))
 report(Ref(stage="evaluate", key="0", path=folders[0], digest=""), Params(), Context(folders[1], threads=1))
 figures = read_figures(folders[0])
-told = {
+printed = {
     "schema": figures_schema()["$defs"]["SetFigures"]["properties"]["largest_weight"],
     "measures": [measure.name for measure in MEASURES],
     "measured": measured(figures, None),
 }
-print(json.dumps(told))
+print(json.dumps(printed))
 """
 PARAMS = {
     "baseline_networks": 4,
@@ -96,12 +96,12 @@ def added(finished: tuple[Path, Done], tmp_path_factory: pytest.TempPathFactory)
 
 
 def test_a_metric_is_in_the_figures_of_every_set_and_in_their_schema(added: tuple[Path, dict]):
-    root, told = added
+    root, printed = added
     sets = json.loads((root / "evaluated/figures.json").read_text())["sets"]
     assert all(entry["largest_weight"]["min"] > 0 for entry in sets.values())
     assert len(sets["generated"]["points"]["largest_weight"]) == sets["generated"]["networks"]
     assert (root / "evaluated/figures.zarr/generated/largest_weight").exists()
-    assert told["schema"]["description"] == "Largest weight: of each network in absolute value, mean."
+    assert printed["schema"]["description"] == "Largest weight: of each network in absolute value, mean."
 
 
 def test_a_metric_is_in_the_table_of_page_and_terminal_and_in_figures_csv(added: tuple[Path, dict]):
@@ -119,9 +119,9 @@ def test_a_metric_is_in_the_table_of_page_and_terminal_and_in_figures_csv(added:
 
 
 def test_a_metric_is_compared_by_sweeps(added: tuple[Path, dict]):
-    _, told = added
-    assert "largest_weight" in told["measures"]
-    assert told["measured"]["largest_weight"] > 0
+    _, printed = added
+    assert "largest_weight" in printed["measures"]
+    assert printed["measured"]["largest_weight"] > 0
 
 
 def test_a_baseline_is_a_set_in_the_tables_and_on_the_frontier(added: tuple[Path, dict]):
