@@ -121,6 +121,23 @@ def test_without_data_statistics_are_the_reference_s(tmp_path):
     assert all(torch.equal(found, done.copied(rows)[name]) for name, found in done.measured(rows).items())
 
 
+def test_outputs_are_of_the_given_statistics_or_of_those_measured_anew(tmp_path):
+    done, rows = completed(tmp_path)
+    given, anew = done.outputs(rows, INPUTS, done.copied(rows)), done.outputs(rows, INPUTS)
+    for buffers, found in ((done.copied(rows), given), (done.measured(rows), anew)):
+        plain = build(RESNET)
+        plain.load_state_dict(
+            whole_state(
+                plain,
+                done.layout.unflatten(
+                    done.layout.flatten(done.layout.parameter_layout.unflatten(rows) | dict(buffers))[1]
+                ),
+            )
+        )
+        assert_close(plain.eval()(INPUTS).detach(), found[1], 1e-5)
+    assert float((given - anew).abs().max()) > 0.01, "this test could not tell them apart"
+
+
 def test_rows_without_statistics_are_not_exported(tmp_path):
     layout, rows = drawn(RESNET)
     path = artifact(tmp_path / "root", RESNET, layout, rows)
