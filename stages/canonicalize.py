@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from stages.artifacts.members import network_of, open_zoo
 from stages.canonical.alignment import ALIGNMENT, Alignment, aligner_json, read_alignment
+from stages.canonical.buffers import stored_buffers
 from stages.canonical.checks import Spread, barriers, culprit, output_gaps
 from stages.canonical.form import Aligner, CanonicalForm, Row
 from stages.context import Context, torch_threads
@@ -39,14 +40,17 @@ PROBED = 1000
 def canonicalize(zoo: Ref, params: CanonicalizeParams, ctx: Context) -> dict[str, Any]:
     """Derive the architecture's symmetry table, then store permutations (never moved weights) with each member's gain.
 
-    Raises FunctionChanged naming the member and the tensors if an alignment changed what a network computes.
+    Raises FunctionChanged naming the member and the tensors if an alignment changed what a network computes once it is
+    completed as later stages do it, and UsageError for members with buffers that they couldn't complete.
     """
     started = time.monotonic()
     members = open_zoo(zoo)
     network, layout = network_of(members), members.layout
     module, example = build(network), example_input(network, params.probe_examples)
+    constants = stored_buffers(members, module).constants
+    module.load_state_dict(constants, strict=False)
     with torch_threads(1 if layout.size < VALUES // BLOCK else ctx.threads):  # small products
-        derived = derive(module, example_input(network))
+        derived = derive(module, example_input(network), constants)
         aligner = Aligner(derived.symmetry, params.method, params.residual_streams, params.max_sweeps)
         form = CanonicalForm(aligner, layout, params.balance_norms)
         aligned = _Passes(members, form, params, ctx).run()
@@ -54,7 +58,7 @@ def canonicalize(zoo: Ref, params: CanonicalizeParams, ctx: Context) -> dict[str
     with torch_threads(ctx.threads):
         data = _fitting_data(members, ctx)
         probe = data[0].inputs[: params.probe_examples] if data else example
-        changes, pairwise_distance = _check(aligned, module, probe)
+        changes, pairwise_distance = _check(aligned, module, probe, constants)
         _store(aligned, changes, derived.notes, ctx)
         gain = 1 - changes.distance_after.mean() / changes.distance_before.mean().clamp_min(1e-12)
         return {
@@ -184,14 +188,19 @@ def _fitting_data(members: Shards, ctx: Context) -> tuple[Train, Validation] | N
     return None if description is None else load_fitting(dataset_from(description), ctx.data_root)
 
 
-def _check(aligned: _Aligned, module: nn.Module, probe: Tensor) -> tuple[_Changes, float]:
+def _check(
+    aligned: _Aligned, module: nn.Module, probe: Tensor, constants: Mapping[str, Tensor]
+) -> tuple[_Changes, float]:
     """Each member's changes, and the training members' root mean square distance to one another once aligned.
 
-    Raises FunctionChanged where outputs change beyond round-off.
+    Outputs are those of networks as later stages complete them: with the `constants` as they are, whatever moved.
+    Raises FunctionChanged where they change beyond round-off.
     """
-    changes, spread = [], Spread()
+    changes, spread, layout = [], Spread(), aligned.form.layout
     for block in aligned.blocks():
-        gaps = output_gaps(module, aligned.form.layout, block.original, block.canonical, probe)
+        unmoved = {name: value.expand(len(block.canonical), *value.shape) for name, value in constants.items()}
+        completed = layout.flatten(layout.unflatten(block.canonical) | unmoved) if constants else block.canonical
+        gaps = output_gaps(module, layout, block.original, completed, probe)
         _check_outputs(aligned, module, block, gaps, probe)
         before, after = (aligned.distances(rows, aligned.reference) for rows in (block.original, block.canonical))
         changes.append(_Changes(gaps, before, after))

@@ -3,16 +3,24 @@
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from stages.artifacts.members import WEIGHTS, network_of, open_zoo
+from stages.artifacts.members import OWN_BUFFERS, WEIGHTS, network_of, open_zoo
 from stages.artifacts.pca import FACTS, statistics
-from stages.canonical.alignment import ALIGNMENT, read_alignment, read_reference, read_symmetry
+from stages.canonical.alignment import ALIGNMENT, Alignment, read_alignment, read_reference, read_symmetry
+from stages.canonical.buffers import stored_buffers
 from stages.context import Context, torch_threads
 from stages.flow.spaces.codes import effective_rank
+from stages.nets.registry import build
 from stages.params.pack import PackParams
 from stages.store.arrays import Named
+from stages.store.chunks import spans
 from stages.store.refs import Ref
-from stages.store.weights import WeightsWriter
+from stages.store.weights import Shards, WeightsWriter
+from stages.symmetry.table import Symmetry
+
+BLOCK = 64
+"""Members whose own buffers are read at once."""
 
 
 def pack(zoo: Ref, canonical: Ref, params: PackParams, ctx: Context) -> dict[str, Any]:
@@ -21,7 +29,7 @@ def pack(zoo: Ref, canonical: Ref, params: PackParams, ctx: Context) -> dict[str
     Mean, per-tensor statistics and spectrum are over the training members; the Gram matrix covers held-out members
     too, centred on the training mean, so that they can be encoded without having shaped the codes. Where there are
     fewer parameters than networks, the principal directions are stored instead. Rows hold parameters; the reference's
-    buffers (BatchNorm's running statistics) are stored beside them once.
+    buffers (BatchNorm's running statistics) are stored beside them once, and each member's where they are its own.
     """
     members, path = open_zoo(zoo), canonical.path / ALIGNMENT
     data = {name: members.attrs[name] for name in ("dataset", "datasets") if name in members.attrs}
@@ -39,6 +47,7 @@ def pack(zoo: Ref, canonical: Ref, params: PackParams, ctx: Context) -> dict[str
         extra = statistics(writer, facts["split"])
     if buffers.slots:
         extra["buffers"] = Named(("buffer",), read_reference(path)[parameter_layout.size :].numpy())
+        extra |= _own_buffers(members, symmetry, alignment)
     writer.finish(facts, extra)
     variance = torch.from_numpy(extra["pca/variance"].values)
     return {
@@ -46,4 +55,18 @@ def pack(zoo: Ref, canonical: Ref, params: PackParams, ctx: Context) -> dict[str
         "parameters": parameter_layout.size,
         "effective_rank": effective_rank(variance),
         "flatness": float(variance[0] / variance.median()),
+    }
+
+
+def _own_buffers(members: Shards, symmetry: Symmetry, alignment: Alignment) -> dict[str, Named]:
+    """Each member's own buffers in canonical form, [network, value] by `own_buffers/` and their name."""
+    names = stored_buffers(members, build(network_of(members))).own
+    blocks: dict[str, list[Tensor]] = {name: [] for name in names}
+    for start, stop in spans(len(members), BLOCK) if names else ():
+        canonical = alignment.canonical(symmetry, members.layout, members.rows(start, stop), start)
+        tensors = members.layout.unflatten(canonical)
+        for name, block in blocks.items():
+            block.append(tensors[name].flatten(1))
+    return {
+        f"{OWN_BUFFERS}/{name}": Named(("network", name), torch.cat(block).numpy()) for name, block in blocks.items()
     }

@@ -4,13 +4,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from stages.errors import UsageError
 from stages.params.dataset import Dataset, dataset_from
 from stages.params.network import Network, network_from
+from stages.store.layout import Layout
 from stages.store.refs import Ref
 from stages.store.weights import Shards, Weights
 
 WEIGHTS = "weights.zarr"
+OWN_BUFFERS = "own_buffers"
+"""Where a packed store has the buffers that differ between its members, apart from running statistics."""
 
 
 def open_zoo(ref: Ref) -> Shards:
@@ -25,6 +31,15 @@ def _number(shard: Path) -> int:
 def open_weights(ref: Ref) -> Weights:
     """The packed or the sampled networks."""
     return Weights(ref.path / WEIGHTS)
+
+
+def own_buffers(packed: Weights) -> dict[str, Tensor]:
+    """The packed members' own buffers in canonical form, [networks, ...] by name; empty where they have none."""
+    if not packed.has(OWN_BUFFERS):
+        return {}
+    shapes = {slot.name: slot.shape for slot in Layout.from_json(packed.attrs["buffers"]).slots}
+    stored = {name: f"{OWN_BUFFERS}/{name}" for name in shapes if packed.has(f"{OWN_BUFFERS}/{name}")}
+    return {n: torch.from_numpy(packed.facts(path)).reshape(-1, *shapes[n]) for n, path in stored.items()}
 
 
 def network_of(store: Shards | Weights) -> Network:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stages.artifacts.members import OWN_BUFFERS, own_buffers
 from stages.flow.spaces.codes import mean_and_covariance, mean_and_gram, principal_directions, spectrum
 from stages.store.arrays import Named
 from stages.store.chunks import spans
@@ -43,6 +44,8 @@ def packed_subset(packed: Weights, index: np.ndarray, attrs: Mapping[str, Any], 
         writer.write(start, packed.pick(index[start:stop]))
     facts = {name: packed.facts(name)[index] for name in FACTS}
     buffers = {"buffers": Named(("buffer",), packed.facts("buffers"))} if packed.has("buffers") else {}
+    own = {f"{OWN_BUFFERS}/{name}": packed.facts(f"{OWN_BUFFERS}/{name}")[index] for name in own_buffers(packed)}
+    buffers |= {name: Named(("network", name.partition("/")[2]), values) for name, values in own.items()}
     writer.finish(facts, statistics(writer, facts["split"]) | buffers)
     return Weights(path)
 

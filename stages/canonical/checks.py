@@ -9,6 +9,7 @@ from torch.nn import functional as F  # noqa: N812 - torch's own abbreviation
 
 from stages.datasets import Train, Validation
 from stages.nets.normalisation import reestimate
+from stages.nets.spectral_norm import with_singular_vectors
 from stages.nets.stacked import outputs
 from stages.store.layout import Layout
 from stages.symmetry.table import Permutations, Symmetry
@@ -89,7 +90,8 @@ def losses(
 ) -> Float[Tensor, " networks"]:
     """Mean cross-entropy, or mean squared error where targets are numbers."""
     drawn, targets = rows[:, : layout.parameter_layout.size], validation.targets
-    statistics = reestimate(module, layout.parameter_layout, drawn, train.inputs, BATCH)
-    predictions = outputs(module, layout.parameter_layout, drawn, validation.inputs, statistics)
+    buffers = with_singular_vectors(module, layout.parameter_layout.unflatten(drawn))
+    buffers |= reestimate(module, layout.parameter_layout, drawn, train.inputs, BATCH, buffers)
+    predictions = outputs(module, layout.parameter_layout, drawn, validation.inputs, buffers)
     loss = F.mse_loss if targets.is_floating_point() else F.cross_entropy
     return torch.stack([loss(predicted, targets) for predicted in predictions])

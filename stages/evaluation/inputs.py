@@ -3,28 +3,31 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import starmap
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from stages.artifacts.members import dataset_of
+from stages.artifacts.members import dataset_of, own_buffers
 from stages.artifacts.pca import packed_subset
 from stages.canonical.alignment import ALIGNMENT, read_form, read_reference
 from stages.canonical.form import CanonicalForm
 from stages.context import Context
 from stages.datasets import Test
 from stages.evaluation.aligned_distance import AlignedDistance, Nearest
-from stages.evaluation.network_set import MemberReference
+from stages.evaluation.network_set import MemberReference, Role
 from stages.evaluation.results import Results, results_of
 from stages.flow.spaces.codes import Codes
 from stages.flow.spaces.pca import components
+from stages.nets.stacked import NOTHING
 from stages.params.evaluate import EvaluateParams
 from stages.params.network import BatchNorm
 from stages.sampling.completion import Completion, completion
 from stages.sampling.selection import Selection, selection_of
 from stages.seeds import generator
+from stages.store.chunks import spans
 from stages.store.weights import Weights, is_train
 
 BLOCK = 64
@@ -66,8 +69,20 @@ class EvaluationInputs:
     @cached_property
     def heldout(self) -> Tensor:
         """Rows of members that the flow never saw: all, or a few drawn at random."""
-        rows = self.packed.rows()[~is_train(self.packed)]
-        return rows[self._few("held-out", len(rows))]
+        return self.packed.pick(self._heldout.numpy())
+
+    @cached_property
+    def _heldout(self) -> Tensor:
+        """Their positions among the packed networks."""
+        positions = (~is_train(self.packed)).nonzero().flatten()
+        return positions[self._few("held-out", len(positions))]
+
+    def own_buffers(self, role: Role, which: Tensor | slice = slice(None)) -> dict[str, Tensor]:
+        """Buffers of (some of the) members or held-out members that no other network shares; none of other roles."""
+        positions = {"members": is_train(self.packed).nonzero().flatten(), "held-out": self._heldout}
+        if role not in positions:
+            return {}
+        return {name: values[positions[role][which]] for name, values in own_buffers(self.packed).items()}
 
     def _few(self, purpose: str, count: int) -> Tensor:
         if count <= self.params.max_members:
@@ -121,21 +136,31 @@ class EvaluationInputs:
         rows: Tensor,
         buffers: Callable[[Tensor], Mapping[str, Tensor]] | None = None,
         ensemble_sizes: Sequence[int] = (),
+        own: Mapping[str, Tensor] = NOTHING,
     ) -> Results | None:
-        """Results on the test data, with BatchNorm statistics measured anew or these `buffers`; None without data."""
+        """Results on the test data; None without data.
+
+        Buffers are the networks' `own` [networks, ...] and, for the rest, BatchNorm statistics measured anew and what
+        completion gives generated networks, or what the function `buffers` gives.
+        """
         if self.test is None or not len(rows):
             return None
-        inputs, buffers = self.test.inputs.to(self.ctx.device), buffers or self.completion.measured
-        blocks = (self.completion.outputs(block, inputs, buffers(block)) for block in rows.split(BLOCK))
-        return results_of(blocks, self.test.targets, ensemble_sizes)
+        inputs, completed = self.test.inputs.to(self.ctx.device), buffers or self.completion.measured
+
+        def of_block(start: int, stop: int) -> Tensor:
+            block, theirs = rows[start:stop], {name: tensor[start:stop] for name, tensor in own.items()}
+            return self.completion.outputs(block, inputs, {**completed(block), **theirs})
+
+        return results_of(starmap(of_block, spans(len(rows), BLOCK)), self.test.targets, ensemble_sizes)
 
     @cached_property
     def reference(self) -> MemberReference:
         """The members' own figures set the bars: a low quantile of their scores, and tau."""
         sizes = self.params.ensemble_sizes
-        results = self.results(self.members, ensemble_sizes=sizes if len(self.measured) == len(self.members) else ())
+        few = len(self.measured) < len(self.members)
+        results = self.results(self.members, None, () if few else sizes, self.own_buffers("members"))
         bar = float(torch.quantile(results.scores, self.params.bar_quantile)) if results else None
-        heldout = (self.heldout, self.results(self.heldout, ensemble_sizes=sizes))
+        heldout = (self.heldout, self.results(self.heldout, None, sizes, self.own_buffers("held-out")))
         return MemberReference(self.distance, self.encode, self.params.novelty_margins, results, bar, heldout)
 
     @cached_property

@@ -26,15 +26,16 @@ class SetToMeasure:
     def measured(self, inputs: EvaluationInputs) -> NetworkSet:
         """The set with its results; of members and generated networks also with the reference's running statistics."""
         rows, reference, copied = self.rows(), inputs.reference, None
+        own = inputs.own_buffers(self.role, inputs.measured if self.role == "members" else slice(None))
         if normalisers(inputs.completion.module) and self.role in ("members", "generated"):
-            copied = inputs.results(rows, inputs.completion.copied)
+            copied = inputs.results(rows, inputs.completion.copied, own=own)
         if self.role == "members" and len(rows) == len(reference.members):
             results = reference.results
         elif self.role == "held-out" and reference.heldout:
             results = reference.heldout[1]
         else:
             sizes = inputs.params.ensemble_sizes if self.role != "baseline" else ()
-            results = inputs.results(rows, ensemble_sizes=sizes)
+            results = inputs.results(rows, None, sizes, own)
         family = self.baseline.family if self.baseline else None
         nearest = inputs.nearest if self.role == "generated" else None
         return NetworkSet(self.role, family, rows, results, reference, copied, nearest)

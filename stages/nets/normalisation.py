@@ -1,7 +1,7 @@
 """Running statistics of BatchNorm, re-estimated for each network on training inputs."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from jaxtyping import Float
@@ -9,7 +9,10 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from stages.nets.stacked import NOTHING
 from stages.store.layout import Layout
+
+STATISTICS = ("running_mean", "running_var")
 
 
 def normalisers(module: nn.Module) -> dict[str, _BatchNorm]:
@@ -21,10 +24,22 @@ def normalisers(module: nn.Module) -> dict[str, _BatchNorm]:
     }
 
 
+def running_statistics(module: nn.Module) -> set[str]:
+    """The names of all running statistics among the module's buffers."""
+    return {f"{name}.{each}" if name else each for name in normalisers(module) for each in STATISTICS}
+
+
 def reestimate(
-    module: nn.Module, layout: Layout, rows: Float[Tensor, "networks parameters"], inputs: Tensor, batch: int
+    module: nn.Module,
+    layout: Layout,
+    rows: Float[Tensor, "networks parameters"],
+    inputs: Tensor,
+    batch: int,
+    buffers: Mapping[str, Tensor] = NOTHING,
 ) -> dict[str, Tensor]:
     """The running statistics [networks, channels] of every network on these inputs; empty without BatchNorm.
+
+    `buffers` are the networks' other ones, [networks, ...] by name; where they are left out, the module's own.
 
     They are the plain averages over batches of each batch's mean and unbiased variance, with everything but BatchNorm
     in evaluation mode, as after `reset_running_stats()` with `momentum=None`. An incomplete last batch is left out.
@@ -38,21 +53,23 @@ def reestimate(
         layer.train()
     parameter_layout = layout.parameter_layout
     batches = [part for part in inputs.split(batch) if len(part) == min(batch, len(inputs))]
+    others = {name: tensor for name, tensor in buffers.items() if name not in running_statistics(module)}
+    stacked = parameter_layout.unflatten(rows[:, : parameter_layout.size]) | others
     statistics = [
-        _measure(measuring, parameter_layout.unflatten(row), batches) for row in rows[:, : parameter_layout.size]
+        _measure(measuring, {name: tensor[i] for name, tensor in stacked.items()}, batches) for i in range(len(rows))
     ]
     return {name: torch.stack([network[name] for network in statistics]) for name in statistics[0]}
 
 
 @torch.no_grad()
-def _measure(module: nn.Module, parameters: dict[str, Tensor], batches: Sequence[Tensor]) -> dict[str, Tensor]:
+def _measure(module: nn.Module, state: dict[str, Tensor], batches: Sequence[Tensor]) -> dict[str, Tensor]:
     """One network's running statistics, by their names in its state dict."""
     statistics = {}
     for layer in normalisers(module).values():
         layer.reset_running_stats()
     for inputs in batches:
-        functional_call(module, parameters, (inputs,))
+        functional_call(module, state, (inputs,))
     for name, layer in normalisers(module).items():
-        for statistic in ("running_mean", "running_var"):
+        for statistic in STATISTICS:
             statistics[f"{name}.{statistic}" if name else statistic] = getattr(layer, statistic).clone()
     return statistics

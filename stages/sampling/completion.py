@@ -1,4 +1,4 @@
-"""Completion of drawn parameters to whole networks: BatchNorm re-estimated on training data, other buffers copied."""
+"""Completion of drawn parameters to whole networks: their buffers measured, computed from their weights, or copied."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from stages.context import Context
 from stages.datasets import Train, load_fitting
 from stages.nets.normalisation import normalisers, reestimate
 from stages.nets.registry import build
+from stages.nets.spectral_norm import with_singular_vectors
 from stages.nets.stacked import outputs
 from stages.params.network import BatchNorm
 from stages.store.layout import Layout
@@ -22,7 +23,7 @@ Drawn = Float[Tensor, "networks parameters"]
 
 @dataclass(frozen=True)
 class Completion:
-    """Gives networks their buffers: running statistics of their own, everything else as the reference member has it.
+    """Gives networks their buffers: running statistics and singular vectors of their own, constants as all members.
 
     `data` are training examples, never others: None for networks without BatchNorm and for zoos without data, whose
     statistics are the reference's.
@@ -39,17 +40,19 @@ class Completion:
         return Layout.of_module(self.module)
 
     def copied(self, rows: Drawn) -> dict[str, Tensor]:
-        """The reference's buffers for every network, [networks, *shape] each."""
-        return {name: tensor.expand(len(rows), *tensor.shape) for name, tensor in self.reference.items()}
+        """The reference's buffers for every network, [networks, *shape], but for those that follow from weights."""
+        copies = {name: tensor.expand(len(rows), *tensor.shape) for name, tensor in self.reference.items()}
+        return copies | with_singular_vectors(self.module, self.layout.parameter_layout.unflatten(rows))
 
     def measured(self, rows: Drawn) -> dict[str, Tensor]:
         """The buffers of every network, its running statistics measured anew."""
+        copied = self.copied(rows)
         if self.data is None:
-            return self.copied(rows)
+            return copied
         inputs, device = self.data.inputs[: self.batchnorm.images], next(self.module.parameters()).device
-        drawn = self.layout.parameter_layout
-        buffers = reestimate(self.module, drawn, rows.to(device), inputs.to(device), self.batchnorm.batch)
-        return self.copied(rows) | {name: tensor.cpu() for name, tensor in buffers.items()}
+        drawn, others = self.layout.parameter_layout, {name: tensor.to(device) for name, tensor in copied.items()}
+        measured = reestimate(self.module, drawn, rows.to(device), inputs.to(device), self.batchnorm.batch, others)
+        return copied | {name: tensor.cpu() for name, tensor in measured.items()}
 
     def rows(self, rows: Drawn) -> Tensor:
         """Complete networks: the parameters, then the buffers measured anew."""

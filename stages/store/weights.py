@@ -195,6 +195,11 @@ class Weights:
         """`(start, stop, values[networks, stop - start])` for each column of chunks."""
         return _columns(self.array)
 
+    def buffers(self) -> dict[str, Tensor]:
+        """The stored buffers [networks, ...] by name, read without the parameters."""
+        first = self.layout.parameter_layout.size
+        return self.layout.buffer_layout.unflatten(torch.from_numpy(_read(self.array, slice(None), slice(first, None))))
+
 
 def is_train(store: Weights) -> Tensor:
     """Which packed networks a flow may learn from; the others are held out."""

@@ -1,7 +1,7 @@
 """The symmetry table of a network, derived from its graph as torch.export records it, and proved."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import product as combinations
 from operator import getitem
@@ -41,13 +41,14 @@ class Derived:
     notes: tuple[str, ...]
 
 
-def derive(module: nn.Module, example: Tensor) -> Derived:
+def derive(module: nn.Module, example: Tensor, constants: Collection[str] = ()) -> Derived:
     """The table of every permutation group that the module's graph shows, for an input [batch, ...].
 
+    `constants` are stored buffers that have the module's own values in all networks, and in any order of their units.
     Conservative: what passes through an operation without a rule keeps its order, and is named in the notes. Proved
     on the spot (see `failures`); a group that fails is left out, and named too.
     """
-    trace = read_graph(module, example)
+    trace = read_graph(module, example, constants)
     notes = [
         f"{name}: no rule for this operation ({count} x); what it touches keeps its order"
         for name, count in sorted(trace.unknown.items())
@@ -59,13 +60,15 @@ def derive(module: nn.Module, example: Tensor) -> Derived:
     return Derived(table, tuple(notes))
 
 
-def read_graph(module: nn.Module, example: Tensor) -> Trace:
+def read_graph(module: nn.Module, example: Tensor, constants: Collection[str] = ()) -> Trace:
     """Run the rules over the graph that `module` has, in evaluation mode, for this input [batch, ...].
 
     Raises whatever torch.export raises for a module whose graph depends on the data.
     """
     exported = torch.export.export(module.eval(), (example,), strict=False)
     trace = Trace(_stored(module))
+    for name in constants:
+        _fix_constant(module.get_buffer(name), trace.stored[name])
     signature = exported.graph_signature
     sources = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
     for node in exported.graph.nodes:
@@ -79,6 +82,13 @@ def read_graph(module: nn.Module, example: Tensor) -> Trace:
         else:  # what the user gives, or the module doesn't store
             trace.values[node] = fixed_axes(node.meta.get("val"))
     return trace
+
+
+def _fix_constant(value: Tensor, axes: Axes) -> None:
+    """Units can't be told apart, so they may move, only along axes on which the values are all the same."""
+    for dim, axis in enumerate(axes if value.numel() else ()):
+        if not torch.equal(value, value.narrow(dim, 0, 1).expand_as(value)):
+            fix(axis)
 
 
 def _stored(module: nn.Module) -> dict[str, Axes]:
