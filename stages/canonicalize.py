@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from stages.artifacts.members import network_of, open_zoo
 from stages.canonical.alignment import ALIGNMENT, Alignment, aligner_json, read_alignment
 from stages.canonical.buffers import stored_buffers
-from stages.canonical.checks import Spread, barriers, culprit, output_gaps
+from stages.canonical.checks import Spread, barriers, culprit, output_gaps, with_constants
 from stages.canonical.form import Aligner, CanonicalForm, Row
 from stages.context import Context, torch_threads
 from stages.datasets import Train, Validation, load_fitting
@@ -198,22 +198,22 @@ def _check(
     """
     changes, spread, layout = [], Spread(), aligned.form.layout
     for block in aligned.blocks():
-        unmoved = {name: value.expand(len(block.canonical), *value.shape) for name, value in constants.items()}
-        completed = layout.flatten(layout.unflatten(block.canonical) | unmoved) if constants else block.canonical
-        gaps = output_gaps(module, layout, block.original, completed, probe)
-        _check_outputs(aligned, module, block, gaps, probe)
+        gaps = output_gaps(module, layout, block.original, with_constants(layout, block.canonical, constants), probe)
+        _check_outputs(aligned, module, block, gaps, probe, constants)
         before, after = (aligned.distances(rows, aligned.reference) for rows in (block.original, block.canonical))
         changes.append(_Changes(gaps, before, after))
         spread.add(block.canonical[block.train, : aligned.form.layout.parameter_layout.size])
     return _Changes(*(torch.cat(values) for values in zip(*changes, strict=True))), spread.distance
 
 
-def _check_outputs(aligned: _Aligned, module: nn.Module, block: _Block, gaps: Tensor, probe: Tensor) -> None:
+def _check_outputs(
+    aligned: _Aligned, module: nn.Module, block: _Block, gaps: Tensor, probe: Tensor, constants: Mapping[str, Tensor]
+) -> None:
     form, allowed = aligned.form, ROUNDED if aligned.form.balance_norms else EXACT
     if (bad := (gaps > allowed).nonzero().flatten()).numel():
         i = int(bad[0])
         element = aligned.alignment.element(block.start + i)
-        cause = culprit(module, form.layout, block.original[i], form.symmetry, element, probe, EXACT)
+        cause = culprit(module, form.layout, block.original[i], form.symmetry, element, probe, EXACT, constants)
         raise FunctionChanged(
             f"canonicalize: {aligned.members.names[block.start + i]} computes something else once aligned (relative "
             f"gap {gaps[i]:.1e}, allowed {allowed:.0e}), first at {cause}; the architecture's symmetry table is wrong"

@@ -1,6 +1,7 @@
 """Checks of networks in canonical form: outputs kept, distances between pairs, loss barriers to the reference."""
 
 import copy
+from collections.abc import Mapping
 
 import torch
 from jaxtyping import Float
@@ -10,7 +11,7 @@ from torch.nn import functional as F  # noqa: N812 - torch's own abbreviation
 from stages.datasets import Train, Validation
 from stages.nets.normalisation import reestimate
 from stages.nets.spectral_norm import with_singular_vectors
-from stages.nets.stacked import outputs
+from stages.nets.stacked import NOTHING, outputs
 from stages.store.layout import Layout
 from stages.symmetry.table import Permutations, Symmetry
 
@@ -29,6 +30,14 @@ def output_gaps(
     return (before - after).abs().flatten(1).amax(1) / before.abs().flatten(1).amax(1).clamp_min(1e-12)
 
 
+def with_constants(layout: Layout, rows: Rows, constants: Mapping[str, Tensor]) -> Rows:
+    """Rows with these buffers [...] by name, the same in every network."""
+    if not constants:
+        return rows
+    stacked = {name: value.expand(len(rows), *value.shape) for name, value in constants.items()}
+    return layout.flatten(layout.unflatten(rows) | stacked)
+
+
 def culprit(
     module: nn.Module,
     layout: Layout,
@@ -37,11 +46,15 @@ def culprit(
     element: Permutations,
     probe: Tensor,
     tolerance: float,
+    constants: Mapping[str, Tensor] = NOTHING,
 ) -> str:
-    """The first group that changes the outputs when it alone is relabelled, with its tensors; else the rescaling."""
+    """The first group that changes the outputs when it alone is relabelled, with its tensors; else the rescaling.
+
+    `constants` are buffers that stay as they are, whatever moves.
+    """
     for name, group in symmetry.groups.items():
-        moved = layout.flatten(symmetry.act({name: element[name]}, layout.unflatten(row)))
-        if output_gaps(module, layout, row[None], moved[None], probe).item() > tolerance:
+        moved = layout.flatten(symmetry.act({name: element[name]}, layout.unflatten(row)))[None]
+        if output_gaps(module, layout, row[None], with_constants(layout, moved, constants), probe).item() > tolerance:
             tensors = dict.fromkeys(f"{a.tensor} axis {a.axis}" for a in group.axes)
             return f"group {name!r} (" + ", ".join(tensors) + ")"
     return "the rescaling"

@@ -1,4 +1,4 @@
-"""Running statistics of BatchNorm, re-estimated for each network on training inputs."""
+"""Running statistics of BatchNorm and its relatives, re-estimated for each network on training inputs."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.batchnorm import _NormBase
 
 from stages.nets.stacked import NOTHING
 from stages.store.layout import Layout
@@ -15,12 +15,12 @@ from stages.store.layout import Layout
 STATISTICS = ("running_mean", "running_var")
 
 
-def normalisers(module: nn.Module) -> dict[str, _BatchNorm]:
-    """Every BatchNorm that keeps running statistics, by its name."""
+def normalisers(module: nn.Module) -> dict[str, _NormBase]:
+    """Every BatchNorm or InstanceNorm that keeps running statistics, by its name."""
     return {
         name: layer
         for name, layer in module.named_modules()
-        if isinstance(layer, _BatchNorm) and layer.running_mean is not None
+        if isinstance(layer, _NormBase) and layer.running_mean is not None
     }
 
 
@@ -49,7 +49,6 @@ def reestimate(
         return {}
     measuring = copy.deepcopy(module).eval().requires_grad_(False)
     for layer in normalisers(measuring).values():
-        layer.momentum = None  # cumulative
         layer.train()
     parameter_layout = layout.parameter_layout
     batches = [part for part in inputs.split(batch) if len(part) == min(batch, len(inputs))]
@@ -67,7 +66,9 @@ def _measure(module: nn.Module, state: dict[str, Tensor], batches: Sequence[Tens
     statistics = {}
     for layer in normalisers(module).values():
         layer.reset_running_stats()
-    for inputs in batches:
+    for number, inputs in enumerate(batches):
+        for layer in normalisers(module).values():
+            layer.momentum = 1 / (number + 1)  # the plain average; InstanceNorm knows no momentum=None
         functional_call(module, state, (inputs,))
     for name, layer in normalisers(module).items():
         for statistic in STATISTICS:

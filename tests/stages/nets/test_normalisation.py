@@ -66,6 +66,34 @@ def test_outputs_use_the_statistics_and_another_network_s_give_others():
     assert float((own - swapped).abs().amax((1, 2)).min()) > 0.1
 
 
+def test_instance_norm_s_statistics_are_averages_too():
+    module = nn.Sequential(nn.Conv2d(1, 3, 3), nn.InstanceNorm2d(3, track_running_stats=True), nn.Flatten())
+    images = torch.randn(20, 1, 5, 5, generator=torch.Generator().manual_seed(2))
+    layout, rows = rows_for(module)
+    found = reestimate(module, layout, rows, images, 5)
+    state = layout.unflatten(rows)
+    for i in range(3):
+        channels = nn.functional.conv2d(images, state["0.weight"][i], state["0.bias"][i]).flatten(2)
+        assert_close(found["1.running_mean"][i], channels.mean((0, 2)), 1e-5)
+        assert_close(found["1.running_var"][i], channels.var(2, correction=1).mean(0), 1e-5)
+
+
+def test_statistics_are_measured_with_the_networks_other_buffers():
+    class Shifted(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm = nn.BatchNorm1d(4)
+            self.register_buffer("shift", torch.zeros(4))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.norm(x + self.shift)
+
+    layout, rows = rows_for(Shifted())
+    shifts = torch.tensor([[0.0] * 4, [1.0] * 4, [5.0] * 4])
+    found = reestimate(Shifted(), layout, rows, INPUTS, 60, {"shift": shifts, "norm.running_mean": shifts + 9})
+    assert_close(found["norm.running_mean"], INPUTS.mean(0) + shifts, 1e-5)
+
+
 def test_the_module_itself_is_left_alone():
     module = network().train()
     before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
