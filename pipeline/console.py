@@ -91,8 +91,10 @@ def results_table(summary: ReportSummary) -> Table:
 
 
 def show_results(console: Console, report: Path) -> None:
-    """The table, the verdict, further findings, and where the report lies."""
+    """Warnings, the table, the verdict, further findings, and where the report lies."""
     summary = read_summary(report)
+    for warning in summary.warnings:
+        console.print(f"Warning: {warning}", style="yellow", highlight=False, markup=False, soft_wrap=True)
     console.print(results_table(summary))
     console.print("\n".join(["", summary.verdict, *summary.findings]), highlight=False, markup=False)
     console.print(f"Report: {report / 'report.html'}", soft_wrap=True)

@@ -33,7 +33,7 @@ from stages.scores import score_name
 from stages.store.arrays import Named, write_arrays
 from stages.store.files import read_json, write_json
 from stages.store.refs import Ref
-from stages.store.weights import Weights, is_train
+from stages.store.weights import UNKNOWN, Weights, is_train
 
 T = TypeVar("T", bound=BaseModel)
 POINTS = 200
@@ -142,6 +142,7 @@ def _figures(inputs: EvaluationInputs, measured: dict[str, SetFigures]) -> Figur
         network=network_from(packed.attrs["network"]),
         parameters=packed.layout.size,
         test_examples=len(test.targets) if test else None,
+        imported=UNKNOWN in packed.facts("initialisation"),
         score=score_name(test.targets) if test else None,
         bar=reference.bar,
         tolerance=reference.tolerance,

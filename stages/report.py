@@ -42,6 +42,7 @@ def summary_of(figures: Figures, run: Run) -> ReportSummary:
     table = sets_table(figures, brief=True)
     return ReportSummary(
         title=title(figures, run),
+        warnings=list(figures.warnings),
         verdict=sentences.verdict(figures),
         findings=sentences.findings(figures, run.networks_per_minute),
         columns=[heading for heading, _ in table.columns] if table else [],

@@ -81,14 +81,19 @@ def show_summary(report: Path) -> None:
     summary = read_summary(report)
     rows = [dict(zip(("set", *summary.columns), (row.name, *row.cells), strict=True)) for row in summary.rows]
     with _optional():
-        create_table_artifact(cast("list[dict[str, Any]]", rows), "dwf-figures", summary.verdict)
+        create_table_artifact(cast("list[dict[str, Any]]", rows), "dwf-figures", description(summary))
         create_markdown_artifact(findings(summary, report), "dwf-report", "Verdict, findings and pictures")
 
 
+def description(summary: ReportSummary) -> str:
+    """What stands above the table: warnings, one a paragraph, and the verdict."""
+    return "\n\n".join([*(f"**Warning:** {warning}" for warning in summary.warnings), summary.verdict])
+
+
 def findings(summary: ReportSummary, folder: Path) -> str:
-    """The verdict, further findings, and a report's path with a few pictures of it, as Markdown."""
+    """Warnings, the verdict, further findings, and a report's path with a few pictures of it, as Markdown."""
     further = "\n".join(f"- {sentence}" for sentence in summary.findings)
-    parts = [summary.verdict, further, f"Report: `{folder / 'report.html'}`", *_pictures(folder)]
+    parts = [description(summary), further, f"Report: `{folder / 'report.html'}`", *_pictures(folder)]
     return "\n\n".join(part for part in parts if part)
 
 

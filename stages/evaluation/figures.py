@@ -94,6 +94,8 @@ class Figures(Part):
 
     schema_version: Annotated[Literal[5], Field(alias="schema")] = SCHEMA
     """Version of this structure."""
+    warnings: tuple[str, ...] = ()
+    """What to know before the figures are trusted, one line each."""
     dataset: Dataset | None = None
     """The data set that networks were scored on."""
     condition: dict[str, str | float] = Field(default_factory=dict)
@@ -104,6 +106,10 @@ class Figures(Part):
     """Values per network."""
     test_examples: int | None = None
     """Test examples that networks were scored on."""
+    inputs: str | None = None
+    """What networks are given of a value x of the data set, such as `(x - 5) / 6` or `as they are`."""
+    imported: bool = False
+    """Whether other programs trained the members, on examples that aren't known."""
     score: Literal["accuracy", "spearman"] | None = None
     """What scores are; 1 is perfect for both."""
     bar: float | None = None

@@ -8,7 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from stages.evaluation.figures import Figures
 from stages.params.network import MLP, Model
-from stages.reporting import sentences
+from stages.reporting import data_used, sentences
 from stages.reporting.drawing import Plot
 from stages.reporting.lineage import Run, single_values
 from stages.reporting.plots import SECTIONS
@@ -53,6 +53,7 @@ def write_page(path: Path, figures: Figures, run: Run, pictures: Path | None = N
     page = template("page.html.jinja").render(
         title=title(figures, run),
         subtitle=_subtitle(figures, run),
+        warnings=figures.warnings,
         verdict=sentences.verdict(figures),
         badges=_badges(figures),
         sets=sets_table(figures),
@@ -115,6 +116,8 @@ def _scale(figures: Figures) -> str:
         if tolerance
         else "",
         sentences.sampled_members(figures),
+        data_used.scored_on(figures),
+        data_used.inputs(figures),
         "Without test data, metrics of outputs are left out." if figures.score is None else "",
     )
     return " ".join(part for part in parts if part)

@@ -27,6 +27,8 @@ class ReportSummary(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     title: str
+    warnings: list[str] = []
+    """What to know before the figures are trusted."""
     verdict: str
     findings: list[str]
     columns: list[str]

@@ -28,6 +28,18 @@ def test_a_report_without_findings_has_a_verdict_and_nothing_beyond(tmp_path):
     assert text.split("\n\n") == ["New: no.", f"Report: `{tmp_path / 'report.html'}`"]
 
 
+def test_warnings_stand_before_everything_else_in_the_terminal_and_on_prefects_pages(tmp_path):
+    warned = SUMMARY.model_copy(update={"warnings": ["members lie in clusters", "scores are near chance"]})
+    warned.write(tmp_path)
+    paragraphs = ["**Warning:** members lie in clusters", "**Warning:** scores are near chance", "New: no."]
+    assert page.description(warned).split("\n\n") == paragraphs
+    assert page.findings(warned, tmp_path).split("\n\n")[:3] == paragraphs
+    console = Console(width=200, record=True, file=io.StringIO())
+    show_results(console, tmp_path)
+    lines = console.export_text().splitlines()
+    assert lines[:2] == ["Warning: members lie in clusters", "Warning: scores are near chance"]
+
+
 def test_only_small_pictures_are_inlined(tmp_path):
     small, large = page.PICTURES
     (tmp_path / f"{small}.png").write_bytes(b"12")

@@ -13,9 +13,10 @@ from made_up_figures import RUN, made_up
 
 from stages.evaluation import modules_in
 from stages.evaluation.figure_parts import Filters, Histograms
-from stages.evaluation.figures import Figures, SetFigures, Summary, Verdict
+from stages.evaluation.figures import Figures, SetFigures, Summary, Verdict, read_figures
 from stages.evaluation.metrics.performance import ensemble_curve, score
 from stages.params.dataset import Images
+from stages.report import summary_of
 from stages.reporting.drawing import Plot
 from stages.reporting.lineage import Run
 from stages.reporting.page import write_page
@@ -292,6 +293,29 @@ def test_without_data_the_page_says_so_and_keeps_the_weights(tmp_path):
     assert '<figure id="distances"' in page
     assert "Max IoU" not in page
     assert '<figure id="novelty"' not in page
+
+
+def test_warnings_stand_above_the_verdict_and_without_any_there_is_no_box(page, figures, tmp_path):
+    warned = figures.model_copy(update={"warnings": ("members lie in <clusters>",)})
+    assert "Warnings" not in page
+    text = written(tmp_path, warned)
+    assert text.index("<li>members lie in &lt;clusters&gt;</li>") < text.index('<p class="verdict">')
+    assert summary_of(warned, RUN).warnings == ["members lie in <clusters>"]
+
+
+def test_figures_from_before_there_were_warnings_can_be_read(tmp_path):
+    (tmp_path / "figures.json").write_text('{"schema": 5, "tau": 1.5}')
+    figures = read_figures(tmp_path)
+    assert (figures.tau, figures.warnings, figures.inputs, figures.imported) == (1.5, (), None, False)
+
+
+def test_the_data_are_told_beside_the_first_table(tmp_path):
+    page = written(tmp_path, made_up(5).model_copy(update={"inputs": "(x - 5) / 6", "imported": True}))
+    scale = re.search(r'<p class="scale">(.*?)</p>', page)
+    assert scale
+    assert "Test data: 10,000 examples of mnist" in scale[1]
+    assert "Inputs: (x - 5) / 6." in scale[1]
+    assert "be known" in scale[1]
 
 
 def test_a_subset_of_the_training_data_is_stated(page, tmp_path):
