@@ -10,6 +10,7 @@ from torch.func import functional_call
 from stages.context import Context
 from stages.datasets import load_fitting
 from stages.errors import DwfError, LayoutMismatch, UsageError
+from stages.members.imported import chosen_members
 from stages.members.sources import checkpoints
 from stages.params.checkpoints import ImportedZoo
 from stages.store.weights import Shards
@@ -87,15 +88,15 @@ def test_the_split_is_a_seed_s_choice_held_out_last_and_in_natural_order(runs, t
     assert numbers[9:] == sorted(numbers[9:])
     assert sorted(numbers) == list(range(12))
     assert store.names == [f"member-{i:05d}" for i in range(12)]
-    chosen = {tuple(checkpoints.member_files(params(runs, seed=seed))[-2:]) for seed in range(6)}
+    chosen = {tuple(chosen_members(params(runs, seed=seed))[-2:]) for seed in range(6)}
     assert len(chosen) > 1
 
 
 def test_fewer_members_than_files_are_a_random_choice_and_said(runs, tmp_path):
     summary = zoo(params(runs, members=4), context(tmp_path / "out"))
     assert (summary["networks"], summary["files_left_out"]) == (6, 6)
-    first = [p.name for p in checkpoints.member_files(params(runs, members=4))]
-    other = [p.name for p in checkpoints.member_files(params(runs, members=4, seed=1))]
+    first = [m.name for m in chosen_members(params(runs, members=4))]
+    other = [m.name for m in chosen_members(params(runs, members=4, seed=1))]
     assert set(first) != set(other)
 
 
@@ -207,7 +208,7 @@ def test_a_killed_import_reads_only_what_is_missing(tmp_path, monkeypatch):
     with pytest.raises(Killed):
         zoo(p, context(tmp_path / "out"))
     zoo(p, context(tmp_path / "out"))
-    order = [path.name for path in checkpoints.member_files(p)]
+    order = [member.name for member in chosen_members(p)]
     assert read == order[:4] + order[2:]
     zoo(p, context(tmp_path / "whole"))
     assert [s.digest for s in opened(tmp_path / "out").parts] == [s.digest for s in opened(tmp_path / "whole").parts]
