@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from stages.artifacts.members import dataset_of, open_weights, open_zoo
 from stages.context import Context, torch_threads
-from stages.datasets import Test, Train, load_fitting, load_test
+from stages.datasets import Test, Train, describe_inputs, load_fitting, load_test
 from stages.evaluation.canonicalization import canonicalization
 from stages.evaluation.figure_parts import Canonicalization, Spectrum
 from stages.evaluation.figures import Figures, SetFigures, ZooSize
@@ -22,7 +22,7 @@ from stages.evaluation.inputs import EvaluationInputs, comparable
 from stages.evaluation.metrics import METRICS
 from stages.evaluation.metrics.performance import score
 from stages.evaluation.sets import SetToMeasure, sets
-from stages.evaluation.upstream import alignment, curves
+from stages.evaluation.upstream import alignment, curves, recorded_summary
 from stages.evaluation.verdict import verdict
 from stages.evaluation.weight_views import filters, histograms
 from stages.flow.spaces.codes import effective_rank
@@ -65,6 +65,7 @@ def evaluate(
         figures = _figures(inputs, {name: unit.figures for name, unit in measured.items()}).model_copy(
             update={
                 "canonicalization": effects,
+                "warnings": tuple(recorded_summary(zoo.path).get("warnings", ())),
                 "alignment": alignment(canonical.path),
                 "curves": fit_curves,
                 "watched": samples,
@@ -142,6 +143,7 @@ def _figures(inputs: EvaluationInputs, measured: dict[str, SetFigures]) -> Figur
         network=network_from(packed.attrs["network"]),
         parameters=packed.layout.size,
         test_examples=len(test.targets) if test else None,
+        inputs=describe_inputs(dataset_from(description)) if description else None,
         imported=UNKNOWN in packed.facts("initialisation"),
         score=score_name(test.targets) if test else None,
         bar=reference.bar,

@@ -16,6 +16,11 @@ def score_name(targets: Tensor) -> Literal["accuracy", "spearman"]:
     return "spearman" if targets.is_floating_point() else "accuracy"
 
 
+def chance(targets: Tensor) -> float:
+    """The score of guessing the most frequent class; 0 for numbers to predict."""
+    return 0.0 if targets.is_floating_point() else float(targets.bincount().max() / len(targets))
+
+
 def score_and_loss(blocks: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
     """Score and mean loss [networks] from blocks of (outputs [networks, examples, ...], targets [examples])."""
     correct = losses = torch.zeros(())

@@ -2,15 +2,17 @@
 
 from typing import Any
 
-from stages.artifacts.members import described
+from stages.artifacts.members import described, runs_of
 from stages.context import Context, torch_threads
+from stages.datasets import describe_inputs
 from stages.members.data import load_data
 from stages.members.scoring import fitting_scores
 from stages.members.shards import Shard
 from stages.members.sources import source_of
+from stages.members.warnings import suspicions
 from stages.nets.registry import build
 from stages.params.zoo import Zoo
-from stages.scores import score_name
+from stages.scores import chance, score_name
 from stages.store.arrays import is_complete
 from stages.store.layout import Layout
 from stages.store.weights import Shards, write_weights
@@ -31,9 +33,13 @@ def zoo(params: Zoo, ctx: Context) -> dict[str, Any]:
         make_shard(params, shard, ctx)
     members = Shards([shard.path(ctx.out) for shard in parts])
     summary: dict[str, Any] = {"networks": len(members), "parameters": members.layout.parameter_layout.size}
+    if inputs := {name: describe_inputs(dataset) for name, dataset in params.datasets.items()}:
+        summary["inputs"] = next(iter(inputs.values())) if len(inputs) == 1 else inputs
     if (score := members.attrs["score"]) is not None:
         scores = members.facts("validation_score")
         summary |= {f"validation_{score}": float(scores.mean()), f"validation_{score}_std": float(scores.std())}
+    if params.source != "train" and (lines := list(suspicions(members, runs_of(members)))):
+        summary["warnings"] = lines
     return summary | source_of(params).summarize(params, members)
 
 
@@ -50,5 +56,6 @@ def make_shard(params: Zoo, shard: Shard, ctx: Context) -> bool:
         facts |= fitting_scores(module.to(ctx.device), rows, data, facts["dataset"], ctx.device)
     attrs = {"network": params.network.model_dump(mode="json"), **described(params.datasets), "stage": "zoo"}
     attrs["score"] = next((score_name(train.targets) for train, _ in data.values()), None)
+    attrs["chance"] = next((chance(validation.targets) for _, validation in data.values()), None)
     write_weights(path, Layout.of_module(module), shard.names, rows.cpu(), facts, attrs)
     return True

@@ -7,9 +7,11 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from stages.artifacts.members import WEIGHTS, network_of
+from stages.datasets import describe_inputs
 from stages.errors import DwfError
 from stages.nets.normalisation import normalisers
 from stages.nets.registry import build
+from stages.params.dataset import dataset_from
 from stages.store.artifact import read_manifest
 from stages.store.checkpoints import save_tensors
 from stages.store.weights import Weights
@@ -33,7 +35,9 @@ def export_networks(artifact: Path, folder: Path) -> int:
             f"{artifact}: the rows of a {manifest.stage} artifact lack BatchNorm's running statistics; "
             "export a sampled one"
         )
+    dataset = store.attrs["dataset"]
     config = {name: store.attrs[name] for name in ("network", "dataset")} | {
+        "inputs": describe_inputs(dataset_from(dataset)) if dataset else None,
         "stage": manifest.stage,
         "key": manifest.key,
     }

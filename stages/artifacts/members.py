@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from jaxtyping import Int
 from torch import Tensor
 
 from stages.errors import UsageError
@@ -40,6 +42,13 @@ def own_buffers(packed: Weights) -> dict[str, Tensor]:
     shapes = {slot.name: slot.shape for slot in Layout.from_json(packed.attrs["buffers"]).slots}
     stored = {name: f"{OWN_BUFFERS}/{name}" for name in shapes if packed.has(f"{OWN_BUFFERS}/{name}")}
     return {n: torch.from_numpy(packed.facts(path)).reshape(-1, *shapes[n]) for n, path in stored.items()}
+
+
+def runs_of(store: Shards | Weights) -> Int[Tensor, " networks"] | None:
+    """The training runs of a store's networks, numbered; None where each network is a run of its own."""
+    if (group := store.attrs.get("group")) is None:
+        return None
+    return torch.from_numpy(np.unique(store.facts(group).astype(str), return_inverse=True)[1])
 
 
 def network_of(store: Shards | Weights) -> Network:

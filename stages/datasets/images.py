@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from stages.datasets.examples import Examples, first_line, of_classes, offline
+from stages.datasets.normalize import Normalization, normalization
 from stages.errors import DataMissing, UsageError
 from stages.params.dataset import Images
 
@@ -78,22 +79,34 @@ def read(dataset: Images, root: Path, *, train: bool) -> Examples:
 
 
 def encoder(dataset: Images, fitted: Callable[[], Examples]) -> Callable[[Examples], Tensor]:
-    """Resizing and standardization with fixed numbers; nothing is learned from examples."""
+    """Resizing and normalization with fixed numbers; nothing is learned from examples."""
     del fitted
     return partial(encode, dataset)
 
 
+def describe(dataset: Images) -> str:
+    """What networks are given of a pixel x, a byte."""
+    size = f", images of {dataset.size} x {dataset.size} pixels" if dataset.size else ""
+    repeated = ", in three channels" if dataset.channels == 3 and len(SOURCES[dataset.name].mean) == 1 else ""
+    return _normalization(dataset).formula("x / 255") + size + repeated
+
+
 def encode(dataset: Images, examples: Examples) -> Tensor:
-    """Standardized images [examples, channels, height, width], float32; padding is black, as a pixel is.
+    """Normalized images [examples, channels, height, width], float32; padding is black, as a pixel is.
 
     Raises UsageError if images have more channels than asked for.
     """
-    source = SOURCES[dataset.name]
-    mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (source.mean, source.std))
+    by = _normalization(dataset)
+    mean, std = (torch.from_numpy(values).view(-1, 1, 1) for values in (by.mean, by.std))
     pixels = torch.from_numpy(_resize(dataset, examples.inputs)).to(
         torch.float32, memory_format=torch.contiguous_format
     )
     return _to_channels(dataset, pixels.div_(255).sub_(mean).div_(std))
+
+
+def _normalization(dataset: Images) -> Normalization:
+    source = SOURCES[dataset.name]
+    return normalization(dataset.normalize, (source.mean, source.std), len(source.mean), dataset.name)
 
 
 def _open(name: str, root: str, train: bool) -> Any:

@@ -62,6 +62,10 @@ class Reader(Protocol):
         """
         ...
 
+    def describe(self, dataset: Any) -> str:
+        """What networks are given of an example, in a line: `(x - 5) / 6`."""
+        ...
+
 
 def load_fitting(dataset: Dataset, root: Path) -> tuple[Train, Validation]:
     """The training data, a fixed random share of it set apart as validation; scaled as the network sees it.
@@ -82,6 +86,11 @@ def load_test(dataset: Dataset, root: Path) -> Test:
     test = reader.read(dataset, root, train=False)
     test = choose(test, dataset.test, "zoo.dataset.test", generator("subset", dataset.name, "test"))
     return Test(reader.encoder(dataset, lambda: _fitting(dataset, root)[0])(test), _targets(test))
+
+
+def describe_inputs(dataset: Dataset) -> str:
+    """What networks are given of an example, in a line: `(x - 5) / 6`."""
+    return _reader(dataset).describe(dataset)
 
 
 def _reader(dataset: Dataset) -> Reader:

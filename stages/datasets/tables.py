@@ -10,13 +10,16 @@ import torch
 from torch import Tensor
 
 from stages.datasets.examples import Examples, of_classes
+from stages.datasets.normalize import Normalization, Values, normalization
 from stages.params.dataset import Table
 
-SCALES = {
-    "iris": ([6.0, 3.0, 4.0, 1.0], [1.0, 0.5, 2.0, 1.0]),  # round numbers in cm: nothing estimated, nothing leaked
+SCALES: dict[str, tuple[Values, Values]] = {
+    "iris": ((6.0, 3.0, 4.0, 1.0), (1.0, 0.5, 2.0, 1.0)),  # round numbers in cm: nothing estimated, nothing leaked
     "digits": (5.0, 6.0),
 }
-"""Table -> mean and standard deviation that inputs are standardized with, per feature or for all."""
+"""Table -> mean and standard deviation that inputs are normalized with unless others are given."""
+FEATURES = {"iris": 4, "digits": 64}
+"""Table -> number of features."""
 TEST_SHARES = {"iris": 0.3, "digits": 0.25}
 """Table -> share of its rows in the test split, which it comes without."""
 
@@ -34,12 +37,21 @@ def read(dataset: Table, root: Path, *, train: bool) -> Examples:
 
 
 def encoder(dataset: Table, fitted: Callable[[], Examples]) -> Callable[[Examples], Tensor]:
-    """Standardization with fixed numbers; nothing is learned from examples."""
+    """Normalization with fixed numbers; nothing is learned from examples."""
     del fitted
     return partial(encode, dataset)
 
 
+def describe(dataset: Table) -> str:
+    """What networks are given of a feature x."""
+    return "as they are" if dataset.normalize == "none" else _normalization(dataset).formula("x")
+
+
 def encode(dataset: Table, examples: Examples) -> Tensor:
-    """Standardized features [examples, features], float32."""
-    mean, std = (np.asarray(values, np.float32) for values in SCALES[dataset.name])
-    return torch.from_numpy((examples.inputs.astype(np.float32) - mean) / std)
+    """Normalized features [examples, features], float32."""
+    by = _normalization(dataset)
+    return torch.from_numpy((examples.inputs.astype(np.float32) - by.mean) / by.std)
+
+
+def _normalization(dataset: Table) -> Normalization:
+    return normalization(dataset.normalize, SCALES[dataset.name], FEATURES[dataset.name], dataset.name)

@@ -36,6 +36,11 @@ def encoder(dataset: Texts, fitted: Callable[[], Examples]) -> Callable[[Example
     return lambda examples: tokenizer(examples.inputs.tolist())
 
 
+def describe(dataset: Texts) -> str:
+    """What networks are given of a text."""
+    return f"{dataset.length} tokens of each text, word pieces learned from the training texts"
+
+
 def _reviews(folder: Path, *, train: bool) -> Examples:
     """One side of a fixed split by review: sentence 3 of a product's review 12 is called 12_3, a film's is whole."""
     lines = [line for file in SNIPPETS for line in _snippets(folder / file)]

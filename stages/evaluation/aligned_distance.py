@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from stages.canonical.form import CanonicalForm, Row
@@ -18,8 +18,10 @@ from stages.symmetry.table import Axis
 
 Rows = Float[Tensor, "networks parameters"]
 Members = Float[Tensor, "members parameters"]
+Runs = Int[Tensor, " members"]
+"""The members' training runs by number: checkpoints of one run are no news to each other."""
 Own = Int[Tensor, " networks"] | None
-"""Where the networks are among the members, if they are: each is then compared with the others only."""
+"""The runs that networks are of, if these are members: each is then compared with members of other runs only."""
 BLOCK = 256
 """Networks compared with all members at once."""
 SMALL = 300_000
@@ -55,7 +57,7 @@ class AlignedDistance:
     distances, so the triangle inequality ends the search early: within half of a member's own distance to the others,
     none can be nearer. `nearby` 0 leaves all rows as they are. `spread` is each tensor's standard deviation, per
     parameter. `measured` are the positions of the members whose own distances are wanted; None: all. The others end no
-    search.
+    search. `runs` are the members' training runs; None: every member is a run of its own.
     """
 
     members: Members
@@ -64,6 +66,12 @@ class AlignedDistance:
     spread: Row
     nearby: int
     measured: Int[Tensor, " measured"] | None = None
+    runs: Runs | None = None
+
+    @cached_property
+    def run_of(self) -> Runs:
+        """The members' runs."""
+        return torch.arange(len(self.members)) if self.runs is None else self.runs
 
     @cached_property
     def which(self) -> Int[Tensor, " measured"]:
@@ -72,15 +80,15 @@ class AlignedDistance:
 
     @cached_property
     def own(self) -> Nearest:
-        """The measured members', each among all others."""
-        return self._search(self.members[self.which], self.which)
+        """The measured members', each among those of all other runs."""
+        return self._search(self.members[self.which], self.run_of[self.which])
 
     def nearest(self, rows: Rows) -> Nearest:
         """Of networks given as rows, in whatever order their units are."""
         return self._search(rows)
 
     def _search(self, rows: Rows, own: Own = None) -> Nearest:
-        as_is, member = nearest(rows, self.members, own)
+        as_is, member = nearest(rows, self.members, own, self.run_of)
         best = _Best(as_is.clone(), member, self.members[member] - rows)
         if self.nearby:
             with torch_threads(self._threads):
@@ -118,17 +126,18 @@ class AlignedDistance:
 
     @cached_property
     def _reach(self) -> Float[Tensor, " members"]:
-        """How far from each member no other one can be nearer; nowhere, if its own distance wasn't measured."""
+        """How far from each member no other one can be nearer; nowhere, if its distance to all others isn't known."""
         reach = torch.zeros(len(self.members), dtype=torch.float64)
-        reach[self.which] = self.own.distance.double() / 2
+        if self.runs is None:
+            reach[self.which] = self.own.distance.double() / 2
         return reach
 
     def _likely(self, placed: Rows, own: Own) -> list[list[int]]:
         """The members to align each network to, the likeliest first."""
-        near = min(self.nearby, len(self.members) - (own is not None))
-        by_place = distances(placed, self.members, own).topk(near, largest=False).indices
-        by_values = distances(self._sorted(placed), self._signatures, own).argmin(1)
-        both = zip(by_values.tolist(), by_place.tolist(), strict=True)
+        others = len(self.members) - (int(self.run_of.bincount().max()) if own is not None else 0)
+        by_place = distances(placed, self.members, own, self.run_of).topk(min(self.nearby, others), largest=False)
+        by_values = distances(self._sorted(placed), self._signatures, own, self.run_of).argmin(1)
+        both = zip(by_values.tolist(), by_place.indices.tolist(), strict=True)
         return [list(dict.fromkeys([first, *places])) for first, places in both]
 
     def _paired_by_values(self, member: int, row: Row) -> Row:
@@ -179,19 +188,26 @@ class AlignedDistance:
         return torch.cat([part.sort(1).values for part in parts], dim=1)
 
 
-def distances(rows: Rows, members: Members, own: Own = None) -> Float[Tensor, "networks members"]:
-    """L2 distances as the rows are; infinite to oneself."""
+def distances(
+    rows: Rows, members: Members, own: Own = None, runs: Runs | None = None
+) -> Float[Tensor, "networks members"]:
+    """L2 distances as the rows are; infinite to members of the network's own run."""
     targets = members.double()
     parts = torch.cat([torch.cdist(rows[block].double(), targets) for block, _ in blocks(len(rows))])
-    return parts if own is None else parts.scatter_(1, own[:, None], torch.inf)
+    return parts if own is None else parts.masked_fill_(same_run(own, runs, len(members)), torch.inf)
+
+
+def same_run(own: Int[Tensor, " networks"], runs: Runs | None, members: int) -> Bool[Tensor, "networks members"]:
+    """Which members are of each network's own run; by default each member is a run of its own."""
+    return own[:, None] == (torch.arange(members) if runs is None else runs)
 
 
 def nearest(
-    rows: Rows, members: Members, own: Own = None
+    rows: Rows, members: Members, own: Own = None, runs: Runs | None = None
 ) -> tuple[Float[Tensor, " networks"], Int[Tensor, " networks"]]:
     """L2 distance to the nearest member as the rows are, and which one it is."""
     targets = members.double()
-    parts = [distances(rows[block], targets, mine).min(1) for block, mine in blocks(len(rows), own)]
+    parts = [distances(rows[block], targets, mine, runs).min(1) for block, mine in blocks(len(rows), own)]
     return torch.cat([part.values for part in parts]), torch.cat([part.indices for part in parts])
 
 

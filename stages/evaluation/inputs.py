@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stages.artifacts.members import dataset_of, own_buffers
+from stages.artifacts.members import dataset_of, own_buffers, runs_of
 from stages.artifacts.pca import packed_subset
 from stages.canonical.alignment import ALIGNMENT, read_form, read_reference
 from stages.canonical.form import CanonicalForm
@@ -173,7 +173,9 @@ class EvaluationInputs:
         """Distances to members, by the zoo's own way of aligning."""
         reference = read_reference(self.canonical_path / ALIGNMENT)[: self.packed.layout.size]
         nearby = self.params.align_to_nearest
-        return AlignedDistance(self.members, self.form, reference, self.spread, nearby, self.measured)
+        runs = runs_of(self.packed)
+        train = None if runs is None else runs[is_train(self.packed)]
+        return AlignedDistance(self.members, self.form, reference, self.spread, nearby, self.measured, train)
 
 
 def comparable(packed: Weights, sampled: Weights, folder: Path) -> Weights:

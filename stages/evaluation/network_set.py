@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from stages.evaluation.aligned_distance import AlignedDistance, Nearest, Own, blocks
+from stages.evaluation.aligned_distance import AlignedDistance, Nearest, Own, Runs, blocks, same_run
 from stages.evaluation.results import Results
 
 Role = Literal["members", "held-out", "generated", "baseline"]
@@ -37,7 +37,7 @@ class MemberReference:
 
     @cached_property
     def tau(self) -> float:
-        """The (measured) members' own median distance to the nearest other one."""
+        """The (measured) members' own median distance to the nearest one of another run."""
         return float(self.distance.own.distance.median())
 
     @cached_property
@@ -85,8 +85,9 @@ class NetworkSet:
 
     @property
     def own(self) -> Own:
-        """Where members are among all members: each is compared with the others only (leave one out)."""
-        return self.reference.distance.which if self.role == "members" else None
+        """The members' runs, if these are members: each is compared with those of other runs only (leave one out)."""
+        distance = self.reference.distance
+        return distance.run_of[distance.which] if self.role == "members" else None
 
     @property
     def outcome(self) -> Results:
@@ -99,7 +100,8 @@ class NetworkSet:
         """IoU of every network's mistakes with the members'."""
         members = self.reference.results
         assert members is not None
-        return mistake_overlap(self.reference.mistakes(self.outcome), self.reference.mistakes(members), self.own)
+        mistakes, runs = self.reference.mistakes, self.reference.distance.run_of
+        return mistake_overlap(mistakes(self.outcome), mistakes(members), self.own, runs)
 
     @cached_property
     def nearest(self) -> Nearest:
@@ -114,16 +116,24 @@ class NetworkSet:
 
 
 def mistake_overlap(
-    mistakes: Bool[Tensor, "networks examples"], members: Bool[Tensor, "members examples"], own: Own = None
+    mistakes: Bool[Tensor, "networks examples"],
+    members: Bool[Tensor, "members examples"],
+    own: Own = None,
+    runs: Runs | None = None,
 ) -> Overlap:
     """The overlap of each network's mistakes with the most similar member's, and with the members' on average."""
-    parts = [ious(mistakes[block], members, mine) for block, mine in blocks(len(mistakes), own)]
-    return Overlap(torch.cat([part.amax(1) for part in parts]), torch.cat([part.mean(1) for part in parts]))
+    largest, mean = [], []
+    for block, mine in blocks(len(mistakes), own):
+        iou = ious(mistakes[block], members)
+        left_out = torch.zeros_like(iou, dtype=torch.bool) if mine is None else same_run(mine, runs, len(members))
+        largest.append(iou.masked_fill(left_out, 0).amax(1))
+        mean.append(iou.masked_fill(left_out, 0).sum(1) / (~left_out).sum(1))
+    return Overlap(torch.cat(largest), torch.cat(mean))
 
 
 def ious(
-    mistakes: Bool[Tensor, "networks examples"], members: Bool[Tensor, "members examples"], own: Own = None
-) -> Float[Tensor, "networks others"]:
+    mistakes: Bool[Tensor, "networks examples"], members: Bool[Tensor, "members examples"]
+) -> Float[Tensor, "networks members"]:
     """Intersection over union of each network's wrong predictions with those of every member.
 
     Two networks without mistakes count as 1: they are the same function on this data. Source: arXiv 2506.07998.
@@ -131,8 +141,4 @@ def ious(
     a, b = mistakes.float(), members.float()
     common = a @ b.T
     union = a.sum(1, keepdim=True) + b.sum(1) - common
-    iou = torch.where(union > 0, common / union.clamp_min(1), torch.ones_like(union)).double()
-    if own is None:
-        return iou
-    others = torch.ones_like(iou, dtype=torch.bool).scatter_(1, own[:, None], False)
-    return iou[others].reshape(len(iou), -1)
+    return torch.where(union > 0, common / union.clamp_min(1), torch.ones_like(union)).double()

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, TypeAdapter, model_validator
+from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt, TypeAdapter, model_validator
 
 from stages.params.base import Params
 
@@ -32,12 +32,28 @@ class Labelled(Splits):
     """Class numbers to restrict the data set to; classes keep their numbers. None: all classes."""
 
 
+class MeanAndStd(Params):
+    """Numbers that inputs are normalized with, to (x - mean) / std."""
+
+    mean: float | tuple[float, ...]
+    """Mean to subtract: one number, or one for each feature or channel."""
+    std: PositiveFloat | tuple[PositiveFloat, ...]
+    """Standard deviation to divide by: one number, or one for each feature or channel."""
+
+
+Normalize = MeanAndStd | Literal["none"] | None
+"""How inputs are normalized; None: with the data set's usual numbers."""
+
+
 class Table(Labelled):
     """Tabular data that come with scikit-learn."""
 
     reader = "tables"
     name: Literal["iris", "digits"]
     """Data set: `iris` (4 features, 3 classes) or `digits` (8x8 grey images as 64 features, 10 classes)."""
+    normalize: Normalize = None
+    """Normalization of the features: `{mean: ..., std: ...}`, or `none`: as they are. None: (x - 5) / 6 for digits, and
+    round numbers near the features' own for Iris."""
 
 
 class Images(Labelled):
@@ -50,6 +66,9 @@ class Images(Labelled):
     """Height and width in pixels: smaller images are zero-padded, larger ones scaled down. None: the data set's own."""
     channels: Literal[1, 3] | None = None
     """Number of channels: 3 repeats the channel of grey images. None: the data set's own."""
+    normalize: Normalize = None
+    """Normalization of the pixels, which are in [0, 1]: `{mean: ..., std: ...}`, or `none`: as they are. None: the mean
+    and standard deviation over the data set's training images, by channel."""
     classes: Literal["own", "cifar10"] = "own"
     """Class numbering. `cifar10` puts STL-10's classes in CIFAR-10's order, for zero-shot scores of networks trained on
     CIFAR-10; monkeys, which CIFAR-10 lacks, are left out."""

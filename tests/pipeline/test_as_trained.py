@@ -61,7 +61,7 @@ def test_members_score_as_their_files_do_in_plain_torch(tmp_path, name):
     found = measured(run(tmp_path, name))
     assert found.keys() == plain.keys()
     assert max(abs(found[file] - score) for file, score in plain.items()) < 1.5 * ONE_EXAMPLE
-    assert np.mean(list(plain.values())) > 0.8, "a network that guesses would score the same with any buffers"
+    assert np.mean(list(plain.values())) > 0.6, "a network that guesses would score the same with any buffers"
 
 
 def test_exported_networks_hold_the_constants_of_the_members(tmp_path):

@@ -181,6 +181,28 @@ def test_some_members_are_compared_with_all_others():
     assert torch.equal(few[1], every[1][some])
 
 
+@pytest.mark.parametrize("nearby", [0, 1, 8])
+def test_checkpoints_of_one_run_are_no_neighbours(nearby):
+    """Two checkpoints each of four runs: their distances are those between runs, and what is near to either is near."""
+    firsts = drawn_rows(4, SMALL, 0)
+    members = torch.cat([firsts, relabelled(firsts + 0.01, SMALL, 1)])
+    plain = aligned_distance(members, SMALL, nearby)
+    grouped = replace(plain, runs=torch.arange(4).repeat(2))
+    expected = [
+        min(math.dist(a.tolist(), b.tolist()) for j, b in enumerate(members) if j % 4 != i % 4)
+        for i, a in enumerate(members)
+    ]
+    if nearby == 0:
+        assert grouped.own.distance.tolist() == pytest.approx(expected, abs=1e-5)
+    else:
+        assert plain.own.distance.max() < 0.2, "as neighbours they would be"
+        assert (grouped.own.distance > 0.5).all()
+        assert (grouped.own.distance <= torch.tensor(expected) + 1e-5).all()
+    assert (grouped.own.member % 4 != torch.arange(8) % 4).all()
+    near_the_second = members[4:] + 0.001
+    assert grouped.nearest(near_the_second).member.tolist() == [4, 5, 6, 7]
+
+
 @given(seeds)
 def test_the_nearest_member_is_the_nearest(seed: int):
     g = torch.Generator().manual_seed(seed)

@@ -35,20 +35,34 @@ def test_iou_equals_set_arithmetic(a: int, b: int):
 def test_members_are_compared_with_the_others_only(seed: int):
     members = masks(seed)
     expected = [[set_iou(m, o) for j, o in enumerate(members) if j != i] for i, m in enumerate(members)]
-    others = ious(members, members, torch.arange(5))
-    assert others.amax(1).tolist() == pytest.approx([max(line) for line in expected])
-    assert others.mean(1).tolist() == pytest.approx([sum(line) / len(line) for line in expected])
-    assert (ious(members, members).amax(1) == 1).all(), "with themselves they are copies"
+    others = mistake_overlap(members, members, torch.arange(5))
+    assert others.largest.tolist() == pytest.approx([max(line) for line in expected])
+    assert others.mean.tolist() == pytest.approx([sum(line) / len(line) for line in expected])
+    assert (mistake_overlap(members, members).largest == 1).all(), "with themselves they are copies"
+
+
+@given(seeds, st.lists(st.integers(0, 2), min_size=5, max_size=5).filter(lambda runs: len(set(runs)) > 1))
+def test_members_are_compared_with_those_of_other_runs_only(seed: int, runs: list[int]):
+    members = masks(seed)
+    expected = [
+        [set_iou(m, o) for o, run in zip(members, runs, strict=True) if run != mine]
+        for m, mine in zip(members, runs, strict=True)
+    ]
+    found = mistake_overlap(members, members, torch.tensor(runs), torch.tensor(runs))
+    assert found.largest.tolist() == pytest.approx([max(line) for line in expected])
+    assert found.mean.tolist() == pytest.approx([sum(line) / len(line) for line in expected])
 
 
 def test_overlaps_are_the_same_a_few_networks_at_a_time(monkeypatch):
     members, own = masks(0, 7), torch.tensor([1, 2, 3, 6])
     monkeypatch.setattr(aligned_distance, "BLOCK", 3)
     for mistakes, where in ((masks(1), None), (members[own], own)):
-        every = ious(mistakes, members, where)
-        overlap = mistake_overlap(mistakes, members, where)
-        assert torch.equal(overlap.largest, every.amax(1))
-        assert torch.equal(overlap.mean, every.mean(1))
+        found = mistake_overlap(mistakes, members, where)
+        monkeypatch.setattr(aligned_distance, "BLOCK", 100)
+        every = mistake_overlap(mistakes, members, where)
+        monkeypatch.setattr(aligned_distance, "BLOCK", 3)
+        assert torch.equal(found.largest, every.largest)
+        assert torch.equal(found.mean, every.mean)
     assert (mistake_overlap(members[own], members).largest == 1).all(), "with themselves they are copies"
 
 
