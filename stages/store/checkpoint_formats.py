@@ -42,9 +42,9 @@ def read_content(path: Path) -> Any:
     if start[8:9] == b"{" and int.from_bytes(start[:8], "little") < 2**40:  # the header's length, then the header
         return load_tensors(path)[0]
     if start.startswith(b"PK"):
-        return _read_arrays(path) if _is_npz(path) else _unpickled(path, mmap=True)
+        return _read_arrays(path) if _is_npz(path) else _unpickled(path, zipped=True)
     if start.startswith(b"\x80"):
-        return _unpickled(path, mmap=False)
+        return _unpickled(path, zipped=False)
     if path.match(INDEX):
         return {name: tensor for shard in shards_of(path) for name, tensor in read_content(shard).items()}
     if path.suffix in ENDINGS and not any(map(start.startswith, OTHERS)):
@@ -95,16 +95,18 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
         raise Damaged(f"{path}: not a whole checkpoint ({_first_line(error)})") from error
 
 
-def _unpickled(path: Path, mmap: bool) -> Any:
+def _unpickled(path: Path, zipped: bool) -> Any:
     """What `torch.save` wrote, as far as that is plain data; objects of STAND_INS are left out."""
+    mmap = zipped and path.suffix != ".safetensors"  # which torch.load takes for one by that name
     try:
         with (
             LOADING,
             torch.serialization.safe_globals([(kind, name) for name, kind in STAND_INS.items()]),
             catch_warnings(),
+            path.open("rb") as file,
         ):
             simplefilter("ignore", UserWarning)  # of other protocols: what can't be read is refused below
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+            return torch.load(path if mmap else file, map_location="cpu", weights_only=True, mmap=mmap)
     except pickle.UnpicklingError as error:
         raise _refusal(path, error) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, AttributeError, TypeError) as error:

@@ -43,7 +43,7 @@ class Expected:
         first = {id(tensor): name for name, tensor in every if name in kept}
         aliases = {name: first[id(tensor)] for name, tensor in every if name not in kept and id(tensor) in first}
         ignored = frozenset({name for name, _ in every} - kept - aliases.keys())
-        return cls(layout, aliases, ignored, Naming(kept | aliases.keys(), rename or {}, ignore))
+        return cls(layout, aliases, ignored, Naming(frozenset({*kept, *aliases}), rename or {}, ignore))
 
     def match(self, tensors: Mapping[str, Tensor], file: str) -> Matched:
         """The row [parameters] of float32.

@@ -73,13 +73,13 @@ def _without_average(tensors: dict[str, Tensor]) -> Iterator[tuple[str, dict[str
     average = _dotted({name.partition(".")[2]: tensors[name] for name in tensors if name in averaged}, known)
     if average and {name for name, tensor in average.items() if tensor.ndim} <= known:
         yield "", rest
-        yield min(averaged).partition(".")[0], average
+        yield min(averaged).partition(".")[0], {name: average[name] for name in average if name in known}
     else:
         yield "", tensors
 
 
 def _dotted(average: dict[str, Tensor], known: set[str]) -> dict[str, Tensor]:
-    """An average by the weights' names: latent diffusion writes them without dots, beside a decay and a counter."""
+    """An average by the weights' names, which latent diffusion writes without dots."""
     names = {name.replace(".", ""): name for name in known}
     if not any(name in names and name not in known for name in average):
         return average
