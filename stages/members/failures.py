@@ -23,7 +23,8 @@ def together(failures: Mapping[str, DwfError], total: int) -> DwfError:
     if further := [name for names in [*kinds.values()][KINDS:] for name in names]:
         lines.append(f"{len(further)} more fail in other ways, such as {further[0]}")
     if len(failures) < total:
-        lines.append(f"zoo.skip: [{listed(map(repr, failures))}] leaves them out")
+        them = "it" if len(failures) == 1 else "them"
+        lines.append(f"zoo.skip: [{listed(map(repr, failures))}] leaves {them} out")
     return next(iter(kinds))[0]("; ".join(lines))
 
 

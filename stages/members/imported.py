@@ -69,15 +69,12 @@ def left_out(params: ImportedZoo, kept: int) -> int:
 
 def _members(params: ImportedZoo) -> list[Member]:
     paths = params.paths()
-    contents = {name: content_of(path) for name, path in paths.items()}
-    check_distinct((content, name) for name, content in contents.items())
-    return _members_in(params, tuple(paths.items()), tuple(contents.values()))
+    return _members_in(params, tuple(paths.items()), tuple(map(content_of, paths.values())))
 
 
 @lru_cache(maxsize=4)
 def _members_in(params: ImportedZoo, paths: tuple[tuple[str, Path], ...], contents: tuple[str, ...]) -> list[Member]:
     """The networks in files of these contents."""
-    del contents  # part of the cache's key
     expected, members = expected_by(params, build(params.network)), list[Member]()
     failures: dict[str, DwfError] = {}
     for name, path in paths:
@@ -90,6 +87,7 @@ def _members_in(params: ImportedZoo, paths: tuple[tuple[str, Path], ...], conten
         members += [Member(path, i, n, size_of(path) // len(found)) for i, n in enumerate(names)]
     if failures:
         raise together(failures, len(paths))
+    check_distinct(zip(contents, dict(paths), strict=True))
     _check_named(params.skip, {*params.found(), *(member.name for member in members)})
     return members
 
