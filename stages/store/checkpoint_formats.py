@@ -2,6 +2,7 @@
 
 import pickle
 import re
+import struct
 import zipfile
 import zlib
 from pathlib import Path
@@ -28,6 +29,21 @@ OTHERS = {
     b"\x1f\x8b": "compressed by gzip",
 }
 """How files of some other formats begin, and what they are."""
+BROKEN = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What readers raise on bytes that nobody wrote; flipping some at random finds each of them."""
 LOADING = Lock()
 """Held while torch's list of allowed names, one for the whole process, has this module's in it."""
 
@@ -81,7 +97,7 @@ def _is_npz(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return any(name.endswith(".npy") for name in archive.namelist())
-    except zipfile.BadZipFile:
+    except BROKEN:
         return False
 
 
@@ -89,9 +105,9 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
-    except ValueError as error:
-        raise UsageError(f"{path}: refused, as it holds pickled objects; save arrays of numbers alone") from error
-    except (zipfile.BadZipFile, OSError, EOFError, zlib.error) as error:
+    except BROKEN as error:
+        if "Object arrays" in str(error):
+            raise UsageError(f"{path}: refused, as it holds pickled objects; save arrays of numbers alone") from error
         raise Damaged(f"{path}: not a whole checkpoint ({_first_line(error)})") from error
 
 
@@ -109,7 +125,7 @@ def _unpickled(path: Path, zipped: bool) -> Any:
             return torch.load(path if mmap else file, map_location="cpu", weights_only=True, mmap=mmap)
     except pickle.UnpicklingError as error:
         raise _refusal(path, error) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
+    except BROKEN as error:
         if "TorchScript" in str(error):
             raise UsageError(f"{path}: a TorchScript program, refused; save model.state_dict() instead") from error
         if "magic number" in str(error):

@@ -48,7 +48,20 @@ def test_the_network_may_be_written_in_short():
         ImportedZoo.model_validate({**VALUES, "model": "a:b", "kwargs": {}})
 
 
-@pytest.mark.parametrize("change", [{"heldout": 1}, {"members": 1}, {"files": ""}, {"shard_size": 0}, {"recipe": {}}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"heldout": 1},
+        {"members": 1},
+        {"files": ""},
+        {"shard_size": 0},
+        {"recipe": {}},
+        {"key": ""},
+        {"rename": {"(": ""}},
+        {"rename": {"a": r"\1"}},
+        {"rename": {"a": r"\g<name>"}},
+    ],
+)
 def test_values_out_of_bounds_are_refused(change):
     with pytest.raises(ValidationError):
         ImportedZoo.model_validate(VALUES | change)
@@ -72,6 +85,36 @@ def test_the_key_depends_on_what_the_files_hold_and_not_on_where_they_lie(tmp_pa
     assert key(tmp_path / "a") not in (before, edited)
     (tmp_path / "b" / "2.pt").rename(tmp_path / "b" / "3.pt")
     assert key(tmp_path / "b") != before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"key": "model"},
+        {"rename": {"a": "b"}},
+        {"ignore": ["x"]},
+        {"skip": ["2.pt"]},
+        {"skip": ["*.tmp"]},
+        {"ema": True},
+    ],
+)
+def test_the_key_depends_on_what_is_read_of_the_files(tmp_path, change):
+    files(tmp_path, "1.pt", "2.pt", "3.pt")
+    assert key(tmp_path, **change) != key(tmp_path)
+
+
+def test_the_order_of_renaming_is_part_of_the_key(tmp_path):
+    files(tmp_path, "1.pt")
+    one, other = {"a": "b", "b": "c"}, {"b": "c", "a": "b"}
+    assert key(tmp_path, rename=one) != key(tmp_path, rename=other)
+    assert key(tmp_path, rename=one) == key(tmp_path, rename=dict(one))
+
+
+def test_a_file_that_is_skipped_is_no_part_of_the_key(tmp_path):
+    files(tmp_path, "1.pt", "2.pt", "log.pt")
+    before = key(tmp_path, skip=["log.pt"])
+    (tmp_path / "log.pt").write_text("changed")
+    assert key(tmp_path, skip=["log.pt"]) == before
 
 
 def configuration(tmp_path: Path, zoo: str) -> Path:
