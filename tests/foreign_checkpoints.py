@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -49,6 +50,9 @@ def save(path: Path, content: object) -> Path:
     if path.suffix == ".safetensors":
         assert isinstance(content, dict)
         save_file({name: t.contiguous().clone() for name, t in content.items()}, path)
+    elif path.suffix == ".npz":
+        assert isinstance(content, dict)
+        np.savez(path, **{name: t.numpy() for name, t in content.items()})
     else:
         torch.save(content, path)
     return path

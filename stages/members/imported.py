@@ -1,15 +1,24 @@
 """Members of an imported zoo: which networks the files hold, what they are called, and how they are split."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
+from glob import has_magic
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
-from stages.errors import UsageError
-from stages.params.checkpoints import ImportedZoo, content_of, names
+from stages.checkpoint_paths import content_of, is_named, size_of
+from stages.errors import DwfError, UsageError, did_you_mean
+from stages.members.failures import listed, together
+from stages.nets.registry import build
+from stages.params.checkpoints import ImportedZoo
 from stages.seeds import generator
+from stages.store.checkpoint_files import Checkpoints, read_checkpoints
+from stages.store.state_dicts import Expected, Matched
 
 
 @dataclass(frozen=True)
@@ -18,10 +27,12 @@ class Member:
 
     path: Path
     """The file that holds it."""
-    position: int | str | None
-    """Its index or key in a file that holds several networks. None: the file holds this one alone."""
+    position: int
+    """Its number among the networks of the file; 0 if it is the only one."""
     name: str
     """The file's name below the pattern's fixed folder, with the position: `a/run3.pt`, `zoo.pt:0003`."""
+    size: int
+    """Its share of the file, in bytes."""
 
 
 def chosen_members(params: ImportedZoo) -> list[Member]:
@@ -43,16 +54,90 @@ def chosen_members(params: ImportedZoo) -> list[Member]:
 
 
 def all_members(params: ImportedZoo) -> list[Member]:
-    """Every network in the files, in natural order. Raises UsageError if two files have the same content."""
+    """Every network in the files, in natural order, but for those that are skipped.
+
+    Raises UsageError if two files have the same content or a name in `skip` means nothing, and what is wrong with files
+    that can't be read.
+    """
+    return [member for member in _members(params) if not is_named(member.name, params.skip)]
+
+
+def left_out(params: ImportedZoo, kept: int) -> int:
+    """The number of files, and of networks in those with several, that aren't among the `kept` members."""
+    return len(params.found()) - len(params.paths()) + len(_members(params)) - kept
+
+
+def _members(params: ImportedZoo) -> list[Member]:
     paths = params.paths()
-    check_distinct(zip(map(content_of, paths), paths, strict=True))
-    return [Member(path, None, name) for path, name in zip(paths, names(params.files, paths), strict=True)]
+    return _members_in(params, tuple(paths.items()), tuple(map(content_of, paths.values())))
+
+
+@lru_cache(maxsize=4)
+def _members_in(params: ImportedZoo, paths: tuple[tuple[str, Path], ...], contents: tuple[str, ...]) -> list[Member]:
+    """The networks in files of these contents."""
+    expected, members = expected_by(params, build(params.network)), list[Member]()
+    failures: dict[str, DwfError] = {}
+    for name, path in paths:
+        try:
+            found = _opened(params, path, expected)
+        except DwfError as error:
+            failures[name] = error
+            continue
+        names = [f"{name}:{position}" if position else name for position in found.positions]
+        members += [Member(path, i, n, size_of(path) // len(found)) for i, n in enumerate(names)]
+    if failures:
+        raise together(failures, len(paths))
+    check_distinct(zip(contents, dict(paths), strict=True))
+    _check_named(params.skip, {*params.found(), *(member.name for member in members)})
+    return members
+
+
+def _check_named(skip: tuple[str, ...], names: set[str]) -> None:
+    """Raise UsageError for a name, without `*` and the like, that means nothing."""
+    for pattern in skip:
+        if not has_magic(pattern) and not any(is_named(name, (pattern,)) for name in names):
+            raise UsageError(f"zoo.skip: {pattern!r} is none of zoo.files{did_you_mean(pattern, names)}")
+
+
+def expected_by(params: ImportedZoo, module: nn.Module) -> Expected:
+    """What the zoo's files hold of this network, by the names that they have for it."""
+    return Expected.of_module(module, params.rename, params.ignore)
+
+
+def matched(params: ImportedZoo, members: Iterable[Member], expected: Expected) -> Iterator[Matched | DwfError]:
+    """The members' rows, or why there is none; a file of several members that follow each other is opened once."""
+    for path, same in groupby(members, lambda member: member.path):
+        try:
+            found: Checkpoints | DwfError = _opened(params, path, expected)
+        except DwfError as error:
+            found = error
+        for member in same:
+            yield found if isinstance(found, DwfError) else _matched(found, member, expected)
+
+
+def _matched(found: Checkpoints, member: Member, expected: Expected) -> Matched | DwfError:
+    position = found.positions[member.position]
+    checkpoint = found[member.position]
+    try:
+        row = expected.match(checkpoint.tensors, f"{member.path}:{position}" if position else str(member.path))
+    except DwfError as error:
+        return error
+    return Matched(row.row, checkpoint.notes + row.notes)
+
+
+def _opened(params: ImportedZoo, path: Path, expected: Expected) -> Checkpoints:
+    return read_checkpoints(path, expected, params.key, params.ema)
 
 
 def check_distinct(contents: Iterable[tuple[Any, object]]) -> None:
     """Raise UsageError if a network occurs twice: it could be held out and learned from at once."""
-    seen: dict[Any, object] = {}
+    seen: dict[Any, list[object]] = {}
     for content, name in contents:
-        if content in seen:
-            raise UsageError(f"zoo.files: {seen[content]} and {name} hold the same network; leave one of them out")
-        seen[content] = name
+        seen.setdefault(content, []).append(name)
+    if copies := [names for names in seen.values() if len(names) > 1]:
+        (first, second, *_), further = copies[0], [name for names in copies for name in names[1:]]
+        more = f" (and {len(further) - 1} more are copies)" if len(further) > 1 else ""
+        raise UsageError(
+            f"zoo.files: {first} and {second} hold the same network{more}; leave one of them out, by "
+            f"zoo.skip: [{listed(map(repr, further))}]"
+        )

@@ -1,15 +1,12 @@
 """Parameters of a zoo imported from the checkpoints of other programs."""
 
-import glob
-import hashlib
 import re
-from collections.abc import Iterable
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
+from stages.checkpoint_paths import content_of, is_named, matching, names
 from stages.errors import UsageError
 from stages.params.base import Params
 from stages.params.dataset import Dataset
@@ -25,8 +22,18 @@ class ImportedZoo(Params):
     source: Literal["checkpoints"]
     """Origin of the zoo: `checkpoints`, files that other programs wrote."""
     files: str = Field(min_length=1)
-    """Shell pattern of the checkpoints, e.g. `runs/*.safetensors`; also .pt, .pth, .bin and .ckpt, read without running
-    code."""
+    """Shell pattern of the checkpoints, e.g. `runs/*.safetensors` or `runs/**/*.pt`: safetensors, whatever `torch.save`
+    wrote, .npz, or an index of shards, told apart by what they hold and read without running code."""
+    skip: tuple[str, ...] = ()
+    """Patterns of files (or of networks within a file, `zoo.pt:0003`) that are left out, e.g. [`*_last.ckpt`]."""
+    key: str | None = Field(default=None, min_length=1)
+    """Where in a file the network is, e.g. `netG`, `ema.model` or the prefix `student.`; with `*`, each match is a
+    network of its own. None: found by the usual names and by what fits `network`."""
+    rename: dict[str, str] = Field(default_factory=dict)
+    """Regular expressions and what replaces them in the names of tensors, one after the other, e.g.
+    {`^backbone\\.`: `features.`}."""
+    ignore: tuple[str, ...] = ()
+    """Patterns of tensors that aren't part of `network` and are left out, e.g. [`criterion.*`, `*.inv_freq`]."""
     network: Network
     """Architecture of the checkpoints; `model`, `kwargs`, `input` and `vocabulary` may also stand in `zoo` itself."""
     dataset: Dataset | None = None
@@ -53,6 +60,18 @@ class ImportedZoo(Params):
         rest = {name: value for name, value in values.items() if name not in SHORT}
         return {**rest, "network": {"kind": "model", **short}}
 
+    @field_validator("rename")
+    @classmethod
+    def _are_expressions(cls, rename: dict[str, str]) -> dict[str, str]:
+        for old, new in rename.items():
+            try:
+                re.sub(old, new, "")
+            except (re.error, IndexError) as error:
+                raise ValueError(
+                    f"{old!r}: {new!r} isn't a regular expression and its replacement ({error})"
+                ) from error
+        return rename
+
     @property
     def datasets(self) -> dict[str, Dataset]:
         """The data set by its name; empty if there is none."""
@@ -62,55 +81,28 @@ class ImportedZoo(Params):
         """Also the module that reads the checkpoints."""
         return (f"stages.members.sources.{self.source}", *super().modules())
 
-    def paths(self) -> list[Path]:
-        """The checkpoints in natural order. Raises UsageError naming the pattern if there are none."""
-        return matching(self.files)
+    def __hash__(self) -> int:
+        """Equal parameters have equal hashes; a dict has none."""
+        return hash(self.model_dump_json())
+
+    def paths(self) -> dict[str, Path]:
+        """`found` but for the files that are skipped. Raises UsageError if none is left."""
+        found = self.found()
+        kept = {name: path for name, path in found.items() if not is_named(name, self.skip)}
+        if not kept:
+            raise UsageError(f"zoo.skip: leaves out all {len(found)} files of {self.files}; narrow its patterns")
+        return kept
+
+    def found(self) -> dict[str, Path]:
+        """The checkpoints by their names, in natural order. Raises UsageError naming the pattern if there are none."""
+        paths = matching(self.files)
+        return dict(zip(names(self.files, paths), paths, strict=True))
 
     def fingerprint(self) -> dict[str, Any]:
         """The parameters, with each file's name and content hash in the place of the pattern."""
-        paths = self.paths()
-        contents = dict(zip(names(self.files, paths), map(content_of, paths), strict=True))
-        return {**super().fingerprint(), "files": contents}
+        contents = {name: content_of(path) for name, path in self.paths().items()}
+        return {**super().fingerprint(), "files": contents, "rename": list(self.rename.items())}
 
     def below(self, folder: Path) -> "ImportedZoo":
         """A copy whose pattern, if relative, is below a folder."""
         return self.model_copy(update={"files": str(folder / Path(self.files).expanduser())})
-
-
-def matching(pattern: str) -> list[Path]:
-    """The files that match a shell pattern, in natural order; `**` spans folders, `~` is the home folder.
-
-    Raises UsageError naming the pattern and its absolute form if there are none.
-    """
-    absolute = str(Path(pattern).expanduser().absolute())
-    paths = [Path(name) for name in glob.glob(absolute, recursive=True) if Path(name).is_file()]  # noqa: PTH207
-    if not paths:
-        hint = f"; it is a folder: write {pattern.rstrip('/')}/*.safetensors" if Path(absolute).is_dir() else ""
-        raise UsageError(f"{pattern}: no such files (looked for {absolute}){hint}")
-    return sorted(paths, key=_natural_order)
-
-
-def _natural_order(path: Path) -> list[tuple[int, str]]:
-    """Digits count as numbers: `run2` comes before `run10`."""
-    parts = re.split(r"(\d+)", str(path))
-    return [(int(part), "") if i % 2 else (-1, part) for i, part in enumerate(parts)]
-
-
-def names(pattern: str, paths: Iterable[Path]) -> list[str]:
-    """Each file's name below the pattern's fixed folder, so that a moved folder keeps its files' names."""
-    parts = Path(pattern).expanduser().absolute().parts
-    fixed = next((i for i, part in enumerate(parts) if glob.has_magic(part)), len(parts) - 1)
-    return [path.relative_to(Path(*parts[:fixed])).as_posix() for path in paths]
-
-
-def content_of(path: Path) -> str:
-    """The first 16 hex digits of a file's SHA-256, computed again only if its size or modification time changes."""
-    facts = path.stat()
-    return _content_of(path, facts.st_size, facts.st_mtime_ns)
-
-
-@cache
-def _content_of(path: Path, size: int, changed: int) -> str:
-    del size, changed  # part of the cache's key
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]

@@ -1,27 +1,25 @@
-"""Checkpoints of other programs: their tensors, out of whatever wraps them, read without running code of theirs."""
+"""The networks in a checkpoint: which of its sets of tensors are meant, and whether there is one network or many."""
 
-import pickle
 import re
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from stages.errors import Damaged, UsageError
-from stages.store.checkpoints import load_tensors
+from stages.errors import UsageError
+from stages.store.checkpoint_formats import read_content
+from stages.store.state_dicts import Expected
+from stages.store.tensor_sets import AVERAGED, Sets, joined, sets_in, sets_under, unnamed_in
 
-PICKLED = (".pt", ".pth", ".bin", ".ckpt")
-"""Endings of what `torch.save` wrote; the other format is `.safetensors`."""
 USUAL = ("state_dict", "model_state_dict", "model", "net", "network", "weights")
 """Names under which programs keep a network's weights, the likeliest first."""
-AVERAGED = re.compile(r"(^|_)ema(_|$)")
-"""Names under which they keep the weights' moving average, such as `ema`, `model_ema` and `state_dict_ema`."""
+SWAPPED = {"state_dict": "current_model_state"}
+"""Places of a moving average if the other place is there, which then has the weights (Lightning's WeightAveraging)."""
 
-Where = tuple[str, ...]
-"""The keys that lead to a set of tensors."""
+Group = list[str]
+"""Places that differ in nothing but numbers, such as `seed0` and `seed1`: networks of one kind."""
 
 
 @dataclass(frozen=True)
@@ -32,89 +30,142 @@ class Checkpoint:
     notes: tuple[str, ...] = ()
 
 
-def read_checkpoint(path: Path, ema: bool = False) -> Checkpoint:
-    """The weights in a file, or their moving average.
+@dataclass(frozen=True)
+class Place:
+    """Where in a file a network is."""
 
-    Raises UsageError if the file can't be read without running code of its own, or doesn't say which tensors are
-    meant, and Damaged if it isn't whole.
+    key: str
+    """The set that holds it."""
+    index: int | None = None
+    """Its index along the leading axis, if networks are stacked there."""
+    count: int = 1
+    """The number of networks that are stacked there."""
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """The networks of one file."""
+
+    sets: Sets
+    places: list[Place]
+    positions: list[str]
+    """Each network's place among those of the file, such as `0003` or `seed0`; empty if there is only one."""
+    notes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, position: int) -> Checkpoint:
+        place = self.places[position]
+        tensors = self.sets[place.key]
+        if place.index is not None:
+            stacked = (place.count,)
+            tensors = {name: t[place.index] if t.shape[:1] == stacked else t for name, t in tensors.items()}
+        return Checkpoint(tensors, self.notes)
+
+
+def read_checkpoints(path: Path, expected: Expected, key: str | None = None, ema: bool = False) -> Checkpoints:
+    """The networks in a file, or their moving averages: one, or many that lie side by side or are stacked.
+
+    `key` is the place of the network where that isn't a usual one; each match of `*` in it is a network. Raises
+    UsageError if the file can't be read without running code of its own, or doesn't say which tensors are meant, and
+    Damaged if it isn't whole.
     """
-    if path.suffix == ".safetensors":
-        content: Any = load_tensors(path)[0]
-    elif path.suffix in PICKLED:
-        content = _unpickled(path)
-    else:
-        raise UsageError(f"{path}: not a checkpoint by its name; expected .safetensors, {', '.join(PICKLED)}")
-    sets = dict(_sets(content)) if isinstance(content, Mapping) else {}
-    if not sets:
+    content = read_content(path)
+    if not (sets := sets_in(content, expected)):
         raise UsageError(f"{path}: holds no named tensors ({type(content).__name__}); save model.state_dict()")
-    return _chosen(path, sets, ema)
+    if key is not None:
+        found = ", ".join(map(repr, sets))
+        if not (sets := sets_under(sets, key.rstrip("."))):
+            raise UsageError(f"{path}: has nothing under zoo.key, {key!r}; found {found or 'the top level alone'}")
+    groups = _fitting(_grouped(sets, key or ""), sets, expected)
+    weights, averages = _told_apart(groups, sets, "" if ema else key or "")
+    notes = (
+        [] if ema or not averages else [f"moving average under {_listed(averages)} left aside (zoo.ema: true takes it)"]
+    )
+    if ema:
+        averages = averages or [group for group in weights if "n_averaged" in sets[group[0]]]
+    if not (wanted := averages if ema else weights):
+        raise UsageError(f"{path}: {_nothing(content, groups, ema)}")
+    return _networks(_likeliest(path, wanted), sets, expected, notes)
 
 
-def _unpickled(path: Path) -> Any:
-    """What `torch.save` wrote, as far as that is plain data."""
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        if (named := re.search(r"(?:GLOBAL|class) (\S+)", str(error))) is None:
-            raise Damaged(f"{path}: not a whole checkpoint ({_first_line(error)})") from error
-        raise UsageError(
-            f"{path}: refused, as reading its {named[1]} would run code that comes with the file; where you trust it, "
-            "load it and write torch.save(model.state_dict(), ...) or safetensors instead"
-        ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
-        if "TorchScript" in str(error):
-            raise UsageError(f"{path}: a TorchScript program, refused; save model.state_dict() instead") from error
-        raise Damaged(f"{path}: not a whole checkpoint ({_first_line(error)})") from error
+def _grouped(sets: Sets, key: str) -> list[Group]:
+    groups: dict[str, Group] = {}
+    for place in sets:
+        groups.setdefault(key if "*" in key else re.sub(r"\d+", "#", place), []).append(place)
+    return list(groups.values())
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:120]
+def _fitting(groups: list[Group], sets: Sets, expected: Expected) -> list[Group]:
+    """Groups with a network of the expected layout; all of them if none has, for the error to name what differs."""
+    return [group for group in groups if any(expected.fits(sets[place]) for place in group)] or groups
 
 
-def _sets(content: Mapping[Any, Any], where: Where = ()) -> Iterator[tuple[Where, dict[str, Tensor]]]:
-    """The innermost mappings of tensors, without an optimizer's; a moving average beside weights is split off."""
-    inner = [
-        part
-        for name, value in content.items()
-        if isinstance(value, Mapping) and "optim" not in str(name)
-        for part in _sets(value, (*where, str(name)))
-    ]
-    if inner:
-        yield from inner
-        return
-    tensors = {name: value for name, value in content.items() if isinstance(name, str) and isinstance(value, Tensor)}
-    averaged = {name for name in tensors if AVERAGED.search(name.partition(".")[0])}
-    average = {name.partition(".")[2]: tensors[name] for name in tensors if name in averaged}
-    rest = {name: value for name, value in tensors.items() if name not in averaged}
-    if average and average.keys() <= {*rest, *(name.partition(".")[2] for name in rest)}:
-        yield where, rest
-        yield (*where, min(averaged).partition(".")[0]), average
-    elif tensors:  # a network may call a layer of its own `ema`
-        yield where, tensors
+def _told_apart(groups: list[Group], sets: Sets, key: str) -> tuple[list[Group], list[Group]]:
+    """Weights and moving averages below a key; of averages within one another, the innermost."""
+    depths = [_averages(group[0].removeprefix(key), sets) for group in groups]
+    weights = [group for group, depth in zip(groups, depths, strict=True) if not depth]
+    return weights, [group for group, depth in zip(groups, depths, strict=True) if depth and depth == max(depths)]
 
 
-def _chosen(path: Path, sets: Mapping[Where, dict[str, Tensor]], ema: bool) -> Checkpoint:
-    averages = [where for where in sets if any(AVERAGED.search(name) for name in where)]
-    plain = [where for where in sets if where not in averages]
-    wanted, other = (averages, plain) if ema else (plain, averages)
-    if not wanted:
-        here = "only a moving average" if other and not ema else "no moving average (ema)"
-        raise UsageError(f"{path}: holds {here}, under {_listed(other)}; set zoo.ema: {str(not ema).lower()}")
-    where = _likeliest(path, wanted)
-    notes = [f"taken from {'.'.join(where)!r}"] if where else []
-    if averages and not ema:
-        notes.append(f"moving average under {_listed(averages)} left aside (zoo.ema: true takes it)")
-    return Checkpoint(sets[where], tuple(notes))
+def _averages(place: str, sets: Sets) -> int:
+    """How many of the keys that lead to a place are those of a moving average."""
+    return sum(bool(AVERAGED.search(part)) for part in place.split(".")) + (SWAPPED.get(place) in sets)
 
 
-def _likeliest(path: Path, wanted: list[Where]) -> Where:
-    if len(wanted) == 1:
-        return wanted[0]
+def _nothing(content: Any, groups: list[Group], ema: bool) -> str:
+    """What to say where there is nothing of what is wanted."""
+    if not ema:
+        return f"holds only a moving average, under {_listed(groups)}; set zoo.ema: true"
+    for place in unnamed_in(content):
+        return f"the tensors of {place!r} have no names; copy the average into the model and save model.state_dict()"
+    return f"holds no moving average (ema), under {_listed(groups)}; set zoo.ema: false"
+
+
+def _likeliest(path: Path, groups: list[Group]) -> Group:
+    if len(groups) == 1:
+        return groups[0]
     for name in USUAL:
-        if len(fitting := [where for where in wanted if name in where]) == 1:
+        if len(fitting := [group for group in groups if name in group[0].split(".")]) == 1:
             return fitting[0]
-    raise UsageError(f"{path}: holds several sets of tensors, {_listed(wanted)}; save the one you mean in its own file")
+    place = groups[0][0]
+    raise UsageError(
+        f"{path}: holds several sets of tensors, {_listed(groups)}; zoo.key: {place or groups[1][0]} takes one of "
+        f"them, {joined(place.rpartition('.')[0], '*')!r} each as a network of its own"
+    )
 
 
-def _listed(sets: list[Where]) -> str:
-    return ", ".join(repr(".".join(where)) if where else "the file's top level" for where in sets)
+def _listed(groups: list[Group]) -> str:
+    """The first place of each group."""
+    more = {group[0]: f" and {len(group) - 1} like it" if len(group) > 1 else "" for group in groups}
+    return ", ".join((repr(place) if place else "the file's top level") + rest for place, rest in more.items())
+
+
+def _networks(group: Group, sets: Sets, expected: Expected, notes: list[str]) -> Checkpoints:
+    places = [place for key in group for place in _stacked(key, expected.stacked(sets[key]))]
+    if len(places) > 1:
+        notes = [f"one of {len(places)} networks in its file", *notes]
+    elif group[0]:
+        notes = [f"taken from {group[0]!r}", *notes]
+    varying = dict(zip(group, _varying(group), strict=True))
+    positions = [":".join(part for part in (varying[p.key], _numbered(p.index)) if part) for p in places]
+    return Checkpoints(sets, places, positions if len(places) > 1 else [""], tuple(notes))
+
+
+def _stacked(key: str, count: int | None) -> list[Place]:
+    return [Place(key)] if count is None else [Place(key, index, count) for index in range(count)]
+
+
+def _varying(group: Group) -> list[str]:
+    """Of each place, the keys in which the group's places differ."""
+    places = [place.split(".") for place in group]
+    if len({len(keys) for keys in places}) > 1:
+        return group
+    differs = [len(set(keys)) > 1 for keys in zip(*places, strict=True)]
+    return [".".join(_numbered(key) for key in compress(keys, differs)) for keys in places]
+
+
+def _numbered(key: str | int | None) -> str:
+    """A key or an index; numbers have four digits, so that they sort."""
+    return "" if key is None else f"{int(key):04d}" if str(key).isdecimal() else str(key)

@@ -1,9 +1,8 @@
 """Foreign state dicts as rows of a network's layout: names matched, shapes and values checked."""
 
-import re
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Float
@@ -11,9 +10,7 @@ from torch import Tensor, nn
 
 from stages.errors import Diverged, LayoutMismatch, did_you_mean
 from stages.store.layout import Layout, Slot
-
-WRAPPER = re.compile(r"_orig_mod\.|_fsdp_wrapped_module\.|_checkpoint_wrapped_module\.")
-"""Wrappers that compiling, sharding and checkpointing put into the names of a module's tensors."""
+from stages.store.tensor_names import Named, Naming, and_more
 
 
 @dataclass(frozen=True)
@@ -33,16 +30,20 @@ class Expected:
     """Further names of tied tensors -> their name in the layout."""
     ignored: frozenset[str]
     """Buffers that aren't part of a row, such as counters; a file may hold them or not."""
+    naming: Naming
 
     @classmethod
-    def of_module(cls, module: nn.Module) -> "Expected":
+    def of_module(
+        cls, module: nn.Module, rename: Mapping[str, str] | None = None, ignore: tuple[str, ...] = ()
+    ) -> "Expected":
         """The tensors of a module's `state_dict`."""
         layout = Layout.of_module(module)
-        kept = {slot.name for slot in layout.slots}
+        kept = frozenset(slot.name for slot in layout.slots)
         every = [*module.named_parameters(remove_duplicate=False), *module.named_buffers(remove_duplicate=False)]
         first = {id(tensor): name for name, tensor in every if name in kept}
         aliases = {name: first[id(tensor)] for name, tensor in every if name not in kept and id(tensor) in first}
-        return cls(layout, aliases, frozenset({name for name, _ in every} - kept - aliases.keys()))
+        ignored = frozenset({name for name, _ in every} - kept - aliases.keys())
+        return cls(layout, aliases, ignored, Naming(frozenset({*kept, *aliases}), rename or {}, ignore))
 
     def match(self, tensors: Mapping[str, Tensor], file: str) -> Matched:
         """The row [parameters] of float32.
@@ -51,26 +52,46 @@ class Expected:
         floating-point one, and Diverged for values that aren't finite.
         """
         named, notes = self._renamed(tensors)
-        named = {name: t for name, t in named.items() if name not in self.ignored and not _is_counter(t)}
         named = self._untied(named, file)
         self._check_names(named, file)
         for slot in self.layout.slots:
-            _check_values(slot, named[slot.name], file)
+            _check_kind(slot, named[slot.name], file)
+        _check_values({slot.name: named[slot.name] for slot in self.layout.slots}, file)
         notes += sorted({f"{_kind(t)} converted to float32" for t in named.values() if t.dtype != torch.float32})
         return Matched(self.layout.flatten(named), tuple(notes))
 
-    def _renamed(self, tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
-        """Tensors by names without wrappers, and without the prefix that most of the file's names share."""
-        expected = {slot.name for slot in self.layout.slots} | self.aliases.keys()
-        named, notes = dict(tensors), []
-        bare = {WRAPPER.sub("", name): tensor for name, tensor in named.items()}
-        if bare.keys() != named.keys() and len(bare) == len(named) and not any(map(WRAPPER.search, expected)):
-            notes.append(f"{min({m[0] for name in named for m in WRAPPER.finditer(name)})!r} dropped from names")
-            named = bare
-        if prefix := _prefix(named, expected):
-            notes.append(f"prefix {prefix!r} dropped")
-            named = {_removed(name, prefix, named): tensor for name, tensor in named.items()}
-        return named, notes
+    def fits(self, tensors: Mapping[str, Tensor]) -> bool:
+        """Whether all parameters are there, of one network or of many stacked ones; more tensors may be there, too."""
+        named, _ = self._renamed(tensors)
+        return _hold(named, self._parameters) or self._stacks(named) is not None
+
+    def stacked(self, tensors: Mapping[str, Tensor]) -> int | None:
+        """The number of networks that are stacked along a further leading axis; None if there is no such axis."""
+        return self._stacks(self._renamed(tensors)[0])
+
+    def _stacks(self, named: Mapping[str, Tensor]) -> int | None:
+        shapes = {slot.name: slot.shape for slot in self.layout.slots if slot.name in named}
+        leading = {tuple(named[name].shape)[: named[name].ndim - len(shape)] for name, shape in shapes.items()}
+        if not self._parameters.keys() <= shapes.keys() or len(leading) != 1 or len(count := leading.pop()) != 1:
+            return None
+        return count[0] if _hold(named, {name: count + shape for name, shape in shapes.items()}) else None
+
+    def prefixes(self, tensors: Mapping[str, Tensor]) -> list[str]:
+        """The prefixes, with a dot at the end, below each of which a file has all parameters of a network."""
+        first = next(iter(self._parameters), "")
+        found = [name.removesuffix(first) for name in tensors if name.endswith(f".{first}")]
+        shapes = {prefix: {prefix + name: shape for name, shape in self._parameters.items()} for prefix in found}
+        return [prefix for prefix in found if _hold(tensors, shapes[prefix])]
+
+    @cached_property
+    def _parameters(self) -> dict[str, tuple[int, ...]]:
+        return {slot.name: slot.shape for slot in self.layout.slots if not slot.buffer}
+
+    def _renamed(self, tensors: Mapping[str, Tensor]) -> Named:
+        """Tensors by the layout's names, without counters; tied ones under each of their names."""
+        named, notes = self.naming.apply(tensors)
+        first = {name: named[alias] for alias, name in self.aliases.items() if alias in named}
+        return first | {n: t for n, t in named.items() if n not in self.ignored and not _is_counter(t)}, notes
 
     def _untied(self, named: Mapping[str, Tensor], file: str) -> dict[str, Tensor]:
         """Tied tensors under the name that the layout has for them."""
@@ -86,47 +107,39 @@ class Expected:
         if missing:
             first, kind = missing[0], "buffer" if all(slot.buffer for slot in missing) else "tensor"
             raise LayoutMismatch(
-                f"{file}: {kind} {first.name!r} {first.shape} of zoo.network is missing{_others(missing)}"
+                f"{file}: {kind} {first.name!r} {first.shape} of zoo.network is missing{and_more(missing)}"
                 + (did_you_mean(first.name, extra or named) if kind == "tensor" else "; save the whole state_dict()")
+                + ("; zoo.rename gives a file's tensors other names" if extra else "")
             )
         if extra:
             near = did_you_mean(extra[0], [slot.name for slot in self.layout.slots])
-            raise LayoutMismatch(f"{file}: tensor {extra[0]!r} isn't part of zoo.network{_others(extra)}{near}")
+            raise LayoutMismatch(
+                f"{file}: tensor {extra[0]!r} isn't part of zoo.network{and_more(extra)}; "
+                f"zoo.ignore: {self.naming.patterns(extra)} leaves out what isn't{near}"
+            )
 
 
 def _is_counter(tensor: Tensor) -> bool:
     return tensor.ndim == 0 and not tensor.is_floating_point()
 
 
-def _prefix(named: Iterable[str], expected: set[str]) -> str:
-    """The prefix of the network's names that most of a file's names have; may be empty."""
-    counts: Counter[str] = Counter()
-    for name in named:
-        parts = name.split(".")
-        for cut in range(len(parts)):
-            if ".".join(parts[cut:]) in expected:
-                counts["".join(f"{part}." for part in parts[:cut])] += 1
-    return min(counts, key=lambda prefix: (-counts[prefix], len(prefix)), default="")
-
-
-def _removed(name: str, prefix: str, names: Iterable[str]) -> str:
-    """The name without the prefix, unless another tensor has that name already."""
-    short = name.removeprefix(prefix)
-    return name if short in names else short
-
-
-def _check_values(slot: Slot, tensor: Tensor, file: str) -> None:
+def _check_kind(slot: Slot, tensor: Tensor, file: str) -> None:
     where = f"{file}: tensor {slot.name!r}"
     if tuple(tensor.shape) != slot.shape:
         raise LayoutMismatch(f"{where} has shape {tuple(tensor.shape)}, but in zoo.network {slot.shape}")
     if not tensor.is_floating_point() or tensor.layout != torch.strided:
         raise LayoutMismatch(f"{where} holds {_kind(tensor)} values, expected dense floating-point ones")
-    bad = ~torch.isfinite(tensor.to(torch.float32))
-    if count := int(bad.sum()):
-        first = tuple(bad.nonzero()[0].tolist())
+
+
+def _check_values(tensors: Mapping[str, Tensor], file: str) -> None:
+    bad = {name: ~torch.isfinite(tensor.to(torch.float32)) for name, tensor in tensors.items()}
+    wrong = {name: places for name, places in bad.items() if places.any()}
+    for name, places in wrong.items():
+        first = tuple(places.nonzero()[0].tolist())
+        others = f"; so have {', '.join(map(repr, [*wrong][1:]))}" if len(wrong) > 1 else ""
         raise Diverged(
-            f"{where} has {count} of {tensor.numel()} values that aren't finite float32 numbers, the first at "
-            f"{list(first)}; leave this file out of zoo.files"
+            f"{file}: tensor {name!r} has {int(places.sum())} of {places.numel()} values that aren't finite float32 "
+            f"numbers, the first at {list(first)}{others}"
         )
 
 
@@ -135,5 +148,6 @@ def _kind(tensor: Tensor) -> str:
     return kind if tensor.layout == torch.strided else f"sparse {kind}"
 
 
-def _others(wrong: list[Slot] | list[str]) -> str:
-    return f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+def _hold(tensors: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]]) -> bool:
+    """Whether tensors of these names and shapes are all there."""
+    return all(name in tensors and tuple(tensors[name].shape) == shape for name, shape in shapes.items())

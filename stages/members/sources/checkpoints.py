@@ -8,12 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from stages.context import Context
+from stages.errors import DwfError
 from stages.members.data import Data
-from stages.members.imported import Member, all_members, check_distinct, chosen_members
+from stages.members.failures import together
+from stages.members.imported import Member, all_members, check_distinct, chosen_members, expected_by, left_out, matched
 from stages.members.shards import Shard, cut
 from stages.members.sources import Members
 from stages.params.checkpoints import ImportedZoo
-from stages.store.checkpoint_files import read_checkpoint
 from stages.store.state_dicts import Expected
 from stages.store.weights import UNKNOWN, Shards
 
@@ -28,18 +29,23 @@ def shards(params: ImportedZoo) -> list[Shard]:
     Raises UsageError if there are too few, or two files with the same content.
     """
     members = chosen_members(params)
-    largest = max(member.path.stat().st_size for member in members)
+    largest = max(member.size for member in members)
     return cut(len(members), params.shard_size or max(1, min(MAX_SHARD_SIZE, GIGABYTE // max(1, largest))))
 
 
 def make(params: ImportedZoo, shard: Shard, module: nn.Module, data: Data, ctx: Context) -> Members:
     """Read and check the checkpoints of one shard.
 
-    Raises UsageError, Damaged, LayoutMismatch or Diverged naming the file, and the tensor if it is about one.
+    Raises UsageError, Damaged, LayoutMismatch or Diverged naming the file, and the tensor if it is about one; all files
+    of the zoo that have something wrong, if this shard has one.
     """
-    members, expected = chosen_members(params), Expected.of_module(module)
+    members, expected = chosen_members(params), expected_by(params, module)
     positions, read = np.arange(shard.start, shard.stop), members[shard.start : shard.stop]
-    rows, notes = _read(params, read, expected, ctx)
+    rows, notes, failures = _read(params, read, expected, ctx)
+    if failures:
+        failures |= _read(params, [member for member in members if member not in read], expected, ctx)[2]
+        ordered = {m.name: failures[m.name] for m in all_members(params) if m.name in failures}
+        raise together(ordered, len(members))
     return rows, {
         "seed": np.full(len(positions), -1),  # another program drew it
         "attempt": np.zeros(len(positions), dtype=np.int64),
@@ -51,16 +57,19 @@ def make(params: ImportedZoo, shard: Shard, module: nn.Module, data: Data, ctx: 
     }
 
 
-def _read(params: ImportedZoo, members: list[Member], expected: Expected, ctx: Context) -> tuple[Tensor, list[str]]:
-    """Rows [members, parameters], and notes on what was converted or left out to get each of them."""
-    rows, notes = torch.empty(len(members), expected.layout.size), []
-    for i, member in enumerate(members):
-        checkpoint = read_checkpoint(member.path, params.ema)
-        matched = expected.match(checkpoint.tensors, str(member.path))
-        rows[i] = matched.row
-        notes.append("; ".join(checkpoint.notes + matched.notes))
+def _read(
+    params: ImportedZoo, members: list[Member], expected: Expected, ctx: Context
+) -> tuple[Tensor, list[str], dict[str, DwfError]]:
+    """Rows [members, parameters], notes on what was done to get each of them, and what is wrong with whom."""
+    rows, notes, failures = torch.empty(len(members), expected.layout.size), list[str](), dict[str, DwfError]()
+    for i, (member, found) in enumerate(zip(members, matched(params, members, expected), strict=True)):
+        if isinstance(found, DwfError):
+            failures[member.name] = found
+            continue
+        rows[i] = found.row
+        notes.append("; ".join(found.notes))
         ctx.progress((i + 1) / (len(members) + 1), f"{member.name}: {notes[-1] or 'as it is'}")
-    return rows, notes
+    return rows, notes, failures
 
 
 def summarize(params: ImportedZoo, zoo: Shards) -> dict[str, Any]:
@@ -71,4 +80,4 @@ def summarize(params: ImportedZoo, zoo: Shards) -> dict[str, Any]:
     digests = (digest.tobytes() for digest in zoo.facts("sha256"))
     check_distinct(zip(digests, zoo.facts("file"), strict=True))
     notes = Counter(note for line in zoo.facts("notes") for note in str(line).split("; ") if note)
-    return {"files_left_out": len(all_members(params)) - len(zoo), "notes": dict(sorted(notes.items()))}
+    return {"files_left_out": left_out(params, len(zoo)), "notes": dict(sorted(notes.items()))}

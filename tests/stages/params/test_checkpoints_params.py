@@ -1,6 +1,5 @@
 """Parameters of an imported zoo: the short form, the files that a pattern means, and what enters the key."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 from pipeline.config import PROJECT, load
 from pipeline.keys import key_of
 from stages.errors import UsageError
-from stages.params.checkpoints import ImportedZoo, content_of, matching, names
+from stages.params.checkpoints import ImportedZoo
 from stages.params.zoo import Zoo, ZooParams
 
 MLP = {"kind": "mlp", "widths": [4, 6, 3]}
@@ -49,38 +48,23 @@ def test_the_network_may_be_written_in_short():
         ImportedZoo.model_validate({**VALUES, "model": "a:b", "kwargs": {}})
 
 
-@pytest.mark.parametrize("change", [{"heldout": 1}, {"members": 1}, {"files": ""}, {"shard_size": 0}, {"recipe": {}}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"heldout": 1},
+        {"members": 1},
+        {"files": ""},
+        {"shard_size": 0},
+        {"recipe": {}},
+        {"key": ""},
+        {"rename": {"(": ""}},
+        {"rename": {"a": r"\1"}},
+        {"rename": {"a": r"\g<name>"}},
+    ],
+)
 def test_values_out_of_bounds_are_refused(change):
     with pytest.raises(ValidationError):
         ImportedZoo.model_validate(VALUES | change)
-
-
-def test_files_come_in_natural_order(tmp_path):
-    files(tmp_path, "run10.pt", "run2.pt", "run1.pt", "b/run1.pt", "run2b.pt", "notes.txt", ".hidden.pt")
-    found = matching(str(tmp_path / "*.pt"))
-    assert [path.name for path in found] == ["run1.pt", "run2.pt", "run2b.pt", "run10.pt"]
-    every = matching(str(tmp_path / "**" / "*.pt"))
-    assert names(str(tmp_path / "**" / "*.pt"), every) == ["b/run1.pt", "run1.pt", "run2.pt", "run2b.pt", "run10.pt"]
-
-
-def test_names_are_relative_to_the_pattern_s_fixed_folder(tmp_path):
-    files(tmp_path, "a1/model.pt", "a2/model.pt")
-    pattern = str(tmp_path / "a*" / "model.pt")
-    assert names(pattern, matching(pattern)) == ["a1/model.pt", "a2/model.pt"]
-    single = str(tmp_path / "a1" / "model.pt")
-    assert names(single, matching(single)) == ["model.pt"]
-
-
-def test_a_pattern_without_files_says_where_it_looked(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(UsageError, match=f"runs/\\*.pt: no such files \\(looked for {tmp_path}/runs/\\*.pt\\)"):
-        matching("runs/*.pt")
-
-
-def test_the_home_folder_may_be_written_as_a_tilde(tmp_path, monkeypatch):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    files(tmp_path, "run1.pt")
-    assert matching("~/*.pt") == [tmp_path / "run1.pt"]
 
 
 def key(folder: Path, **changes) -> str:
@@ -103,15 +87,34 @@ def test_the_key_depends_on_what_the_files_hold_and_not_on_where_they_lie(tmp_pa
     assert key(tmp_path / "b") != before
 
 
-def test_content_is_read_again_only_when_size_or_time_changed(tmp_path):
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"key": "model"},
+        {"rename": {"a": "b"}},
+        {"ignore": ["x"]},
+        {"skip": ["2.pt"]},
+        {"skip": ["*.tmp"]},
+        {"ema": True},
+    ],
+)
+def test_the_key_depends_on_what_is_read_of_the_files(tmp_path, change):
+    files(tmp_path, "1.pt", "2.pt", "3.pt")
+    assert key(tmp_path, **change) != key(tmp_path)
+
+
+def test_the_order_of_renaming_is_part_of_the_key(tmp_path):
     files(tmp_path, "1.pt")
-    path, facts = tmp_path / "1.pt", (tmp_path / "1.pt").stat()
-    before = content_of(path)
-    path.write_text("2.pt")
-    os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns))
-    assert content_of(path) == before
-    os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns + 1))
-    assert content_of(path) != before
+    one, other = {"a": "b", "b": "c"}, {"b": "c", "a": "b"}
+    assert key(tmp_path, rename=one) != key(tmp_path, rename=other)
+    assert key(tmp_path, rename=one) == key(tmp_path, rename=dict(one))
+
+
+def test_a_file_that_is_skipped_is_no_part_of_the_key(tmp_path):
+    files(tmp_path, "1.pt", "2.pt", "log.pt")
+    before = key(tmp_path, skip=["log.pt"])
+    (tmp_path / "log.pt").write_text("changed")
+    assert key(tmp_path, skip=["log.pt"]) == before
 
 
 def configuration(tmp_path: Path, zoo: str) -> Path:

@@ -134,7 +134,7 @@ def without(*names: str):
         (without("5.bias") | {"5.biases": torch.ones(3)}, r"'5.bias' .* is missing; did you mean '5.biases'"),
         (
             {**STATE, "6.weight": torch.ones(3)},
-            r"run3.pt: tensor '6.weight' isn't part of zoo.network; did you mean '.\.w",
+            r"run3.pt: tensor '6.weight' isn't part of zoo.network; zoo.ignore: .*; did you mean '.\.w",
         ),
         (
             without("1.running_mean", "1.running_var"),

@@ -10,6 +10,7 @@ from torch.func import functional_call
 from stages.context import Context
 from stages.datasets import load_fitting
 from stages.errors import DwfError, LayoutMismatch, UsageError
+from stages.members import imported
 from stages.members.imported import chosen_members
 from stages.members.sources import checkpoints
 from stages.params.checkpoints import ImportedZoo
@@ -196,19 +197,19 @@ class Killed(Exception):
 
 def test_a_killed_import_reads_only_what_is_missing(tmp_path, monkeypatch):
     save_perceptrons(tmp_path / "runs", 6)
-    p, read, real = params(tmp_path / "runs", network=MLP, shard_size=2), [], checkpoints.read_checkpoint
+    p, read, real = params(tmp_path / "runs", network=MLP, shard_size=2), [], imported.read_checkpoints
+    order = [member.name for member in chosen_members(p)]
 
-    def dies_once(path, ema):
+    def dies_once(path, *how):
         read.append(path.name)
         if len(read) == 4:
             raise Killed
-        return real(path, ema)
+        return real(path, *how)
 
-    monkeypatch.setattr(checkpoints, "read_checkpoint", dies_once)
+    monkeypatch.setattr(imported, "read_checkpoints", dies_once)
     with pytest.raises(Killed):
         zoo(p, context(tmp_path / "out"))
     zoo(p, context(tmp_path / "out"))
-    order = [member.name for member in chosen_members(p)]
     assert read == order[:4] + order[2:]
     zoo(p, context(tmp_path / "whole"))
     assert [s.digest for s in opened(tmp_path / "out").parts] == [s.digest for s in opened(tmp_path / "whole").parts]
