@@ -28,8 +28,8 @@ class Expected:
     layout: Layout
     aliases: Mapping[str, str]
     """Further names of tied tensors -> their name in the layout."""
-    ignored: frozenset[str]
-    """Buffers that aren't part of a row, such as counters; a file may hold them or not."""
+    outside: Mapping[str, Tensor]
+    """Buffers that aren't part of a row, as the module makes them, such as counters; a file may hold them or not."""
     naming: Naming
 
     @classmethod
@@ -42,15 +42,17 @@ class Expected:
         every = [*module.named_parameters(remove_duplicate=False), *module.named_buffers(remove_duplicate=False)]
         first = {id(tensor): name for name, tensor in every if name in kept}
         aliases = {name: first[id(tensor)] for name, tensor in every if name not in kept and id(tensor) in first}
-        ignored = frozenset({name for name, _ in every} - kept - aliases.keys())
-        return cls(layout, aliases, ignored, Naming(frozenset({*kept, *aliases}), rename or {}, ignore))
+        outside = {name: tensor for name, tensor in every if name not in kept | aliases.keys()}
+        return cls(layout, aliases, outside, Naming(frozenset({*kept, *aliases}), rename or {}, ignore))
 
     def match(self, tensors: Mapping[str, Tensor], file: str) -> Matched:
         """The row [parameters] of float32.
 
-        Raises LayoutMismatch naming file and tensor for one that is missing, left over, of another shape or no
-        floating-point one, and Diverged for values that aren't finite.
+        Raises LayoutMismatch naming file and tensor for one that is missing, left over, of another shape, no
+        floating-point one, or a buffer outside of rows with other values than the module's, and Diverged for values
+        that aren't finite.
         """
+        self._check_outside(self.naming.apply(tensors)[0], file)
         named, notes = self._renamed(tensors)
         named = self._untied(named, file)
         self._check_names(named, file)
@@ -91,7 +93,7 @@ class Expected:
         """Tensors by the layout's names, without counters; tied ones under each of their names."""
         named, notes = self.naming.apply(tensors)
         first = {name: named[alias] for alias, name in self.aliases.items() if alias in named}
-        return first | {n: t for n, t in named.items() if n not in self.ignored and not _is_counter(t)}, notes
+        return first | {n: t for n, t in named.items() if n not in self.outside and not _is_counter(t)}, notes
 
     def _untied(self, named: Mapping[str, Tensor], file: str) -> dict[str, Tensor]:
         """Tied tensors under the name that the layout has for them."""
@@ -100,6 +102,17 @@ class Expected:
             if alias in named and not torch.equal(untied.setdefault(name, named[alias]), named[alias]):
                 raise LayoutMismatch(f"{file}: {alias!r} and {name!r} differ, but zoo.network ties them together")
         return untied
+
+    def _check_outside(self, named: Mapping[str, Tensor], file: str) -> None:
+        """What isn't part of a row is the module's in every network, so a file can't have something else."""
+        for name, own in self.outside.items():
+            tensor = named.get(name)
+            if tensor is not None and not _is_counter(tensor) and not _alike(tensor, own):
+                raise LayoutMismatch(
+                    f"{file}: buffer {name!r} ({_kind(tensor)} {tuple(tensor.shape)}) has other values than the one "
+                    f"that zoo.network makes, {_kind(own)} {tuple(own.shape)}, which all networks would be run with; "
+                    f"mend zoo.network's kwargs, or let zoo.ignore: [{name!r}] take its own"
+                )
 
     def _check_names(self, named: Mapping[str, Tensor], file: str) -> None:
         missing = [slot for slot in self.layout.slots if slot.name not in named]
@@ -121,6 +134,15 @@ class Expected:
 
 def _is_counter(tensor: Tensor) -> bool:
     return tensor.ndim == 0 and not tensor.is_floating_point()
+
+
+def _alike(tensor: Tensor, own: Tensor) -> bool:
+    """Whether values are the same, but for what half precision rounds away."""
+    if tensor.shape != own.shape or tensor.is_floating_point() != own.is_floating_point():
+        return False
+    if not own.is_floating_point():
+        return torch.equal(tensor.cpu(), own.cpu().to(tensor.dtype))
+    return torch.allclose(tensor.double().cpu(), own.double().cpu(), rtol=0.01, atol=1e-6, equal_nan=True)
 
 
 def _check_kind(slot: Slot, tensor: Tensor, file: str) -> None:

@@ -76,12 +76,33 @@ class Positions(nn.Module):
         super().__init__()
         self.w = nn.Parameter(torch.ones(2))
         self.register_buffer("ids", torch.arange(3), persistent=False)
-        self.register_buffer("grid", torch.rand(3), persistent=False)
+        self.register_buffer("grid", torch.linspace(0, 1, 3), persistent=False)
+        self.register_buffer("order", torch.tensor([2, 0, 1]))
 
 
-def test_buffers_that_are_not_stored_are_ignored():
-    state = {"w": torch.rand(2), "ids": torch.arange(9), "grid": torch.rand(1)}
-    assert torch.equal(match(state, Expected.of_module(Positions())).row, state["w"])
+def test_buffers_outside_of_rows_are_taken_where_they_are_the_module_s_own():
+    own = {"ids": torch.arange(3), "grid": torch.linspace(0, 1, 3), "order": torch.tensor([2, 0, 1])}
+    expected, w = Expected.of_module(Positions()), torch.rand(2)
+    for state in ({"w": w}, {"w": w, **own}, {"w": w, "grid": own["grid"].bfloat16(), "order": own["order"].int()}):
+        assert torch.equal(match(state, expected).row, w)
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("order", torch.tensor([0, 1, 2])),  # of a normalizing flow that permutes its inputs, say
+        ("ids", torch.arange(9)),
+        ("grid", torch.linspace(0, 2, 3)),
+        ("grid", torch.tensor([0, 1, 2])),
+    ],
+)
+def test_other_values_outside_of_rows_are_refused_and_can_be_ignored(name, other):
+    state = {"w": torch.rand(2), name: other}
+    with pytest.raises(
+        LayoutMismatch, match=rf"run3\.pt: buffer '{name}' .* other values .* zoo\.ignore: \['{name}'\]"
+    ):
+        match(state, Expected.of_module(Positions()))
+    assert torch.equal(match(state, Expected.of_module(Positions(), ignore=(name,))).row, state["w"])
 
 
 class Tied(nn.Module):
