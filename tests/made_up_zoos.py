@@ -16,16 +16,18 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
 State = dict[str, Tensor]
+TRAIN = 1347
+"""Training examples among the enlarged digits."""
 KERAS_AXES = {4: (2, 3, 1, 0), 2: (1, 0)}
 """Rank of a weight -> torch's axes in Keras's order: OIHW -> HWIO, OI -> IO."""
 
 
 def write_digits_as_mnist(root: Path) -> Path:
-    """scikit-learn's digits at 28x28 pixels in MNIST's own files, 1,347 to train on and 450 to test on."""
+    """scikit-learn's digits at 28x28 pixels in MNIST's own files, TRAIN to train on and 450 to test on."""
     folder = root / "MNIST" / "raw"
     folder.mkdir(parents=True)
     images, labels = enlarged_digits()
-    for name, rows in (("train", slice(0, 1347)), ("t10k", slice(1347, None))):
+    for name, rows in (("train", slice(0, TRAIN)), ("t10k", slice(TRAIN, None))):
         _write_idx(folder / f"{name}-images-idx3-ubyte", images[rows])
         _write_idx(folder / f"{name}-labels-idx1-ubyte", labels[rows])
     return root
@@ -64,7 +66,7 @@ def _trained(make: Callable[[], nn.Module], seed: int, inputs: Tensor, targets: 
     net = make().train()
     optimizer = torch.optim.Adam(net.parameters(), lr=0.003)
     for _ in range(epochs):
-        for batch in torch.randperm(len(inputs)).split(64):
+        for batch in torch.randperm(len(inputs)).split(32):
             optimizer.zero_grad()
             nn.functional.cross_entropy(net(inputs[batch]), targets[batch]).backward()
             optimizer.step()
