@@ -32,7 +32,7 @@ def pack(zoo: Ref, canonical: Ref, params: PackParams, ctx: Context) -> dict[str
     buffers (BatchNorm's running statistics) are stored beside them once, and each member's where they are its own.
     """
     members, path = open_zoo(zoo), canonical.path / ALIGNMENT
-    data = {name: members.attrs[name] for name in ("dataset", "datasets", "facts") if name in members.attrs}
+    data = {name: members.attrs[name] for name in ("dataset", "datasets", "facts", "group") if name in members.attrs}
     attrs = {"network": network_of(members).model_dump(mode="json"), "stage": "pack", **data}
     parameter_layout, buffers = members.layout.parameter_layout, members.layout.buffer_layout
     alignment, symmetry = read_alignment(path), read_symmetry(path)

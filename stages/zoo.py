@@ -60,5 +60,7 @@ def make_shard(params: Zoo, shard: Shard, ctx: Context) -> bool:
     attrs["chance"] = next((chance(validation.targets) for _, validation in data.values()), None)
     if reported := [name for name in facts if name not in OWN]:
         attrs["facts"] = reported
+    if params.source != "train" and params.group is not None:
+        attrs["group"] = params.group
     write_weights(path, Layout.of_module(module), shard.names, rows.cpu(), facts, attrs)
     return True

@@ -26,7 +26,7 @@ FACTS = (
     "validation_loss",
 )
 """What is stored about each packed member, beside what its zoo reports."""
-SHARED = ("network", "stage", "buffers", "symmetry", "facts")
+SHARED = ("network", "stage", "buffers", "symmetry", "facts", "group")
 """Attributes of a packed store that hold of any subset of it."""
 
 

@@ -31,6 +31,9 @@ class ExternalZoo(Params):
     known doesn't."""
     categories: tuple[str, ...] = ()
     """Facts that are kept as text though they look like numbers, such as the number of a class."""
+    group: str | None = None
+    """Fact that tells training runs apart: all checkpoints of a run are learned from, or all are held out, and none is
+    the other's neighbour. None: each network is a run of its own."""
     shard_size: PositiveInt | None = None
     """Networks read and stored together, which bounds memory. None: as many as make one GiB of files, 500 at most."""
     seed: NonNegativeInt = 0

@@ -18,6 +18,7 @@ from pipeline.config import PROJECT, Experiment, load
 from pipeline.runner import Runner, run_directly
 from stages.artifacts.members import open_weights, open_zoo
 from stages.datasets import load_fitting, load_test
+from stages.errors import UsageError
 from stages.nets.registry import build
 from stages.params.dataset import Table
 from stages.store.refs import Ref
@@ -229,3 +230,18 @@ def test_each_is_valid_and_says_where_its_zoo_is_from(file: Path):
     comment = "".join(line for line in file.read_text().splitlines(keepends=True) if line.startswith("#"))
     assert "Get it: " in comment
     assert re.search(r"https://\S+|hf download", comment)
+
+
+def test_a_condition_that_members_lack_is_named_before_anything_is_fitted(tmp_path: Path):
+    case = next(case for case in CASES if case.name == "small_cnn_zoo")
+    write_digits_as_mnist(tmp_path / "raw")
+    plan = experiment(case, tmp_path, heldout=2)
+    torch.manual_seed(0)
+    case.write(tmp_path, [network(plan)().state_dict() for _ in range(6)], [0.1] * 6)
+    for name, said in [
+        ("test_acuracy", "members have no fact 'test_acuracy'; did you mean 'test_accuracy'"),
+        ("reported_train_loss", r"reported_train_loss: not known of every member \(unknown of 1 of"),
+    ]:
+        changed = plan.model_copy(update={"fit": plan.fit.model_copy(update={"condition": (name,)})})
+        with pytest.raises(UsageError, match=said):
+            run(changed, "fit")

@@ -35,7 +35,8 @@ def shards(params: MatrixZoo) -> list[Shard]:
 def chosen(params: MatrixZoo) -> list[Row]:
     """The members, held-out ones last."""
     rows = finite(params)
-    _check_one_per_run(params, rows)
+    if params.group is None:
+        _check_one_per_run(params, rows)
     return choose(rows, params, f"zoo.folder: {params.folder} has")
 
 
@@ -53,7 +54,8 @@ def _check_one_per_run(params: MatrixZoo, rows: list[Row]) -> None:
     run, count = counts.most_common(1)[0] if counts else (None, 0)
     if run is not None and count > 1:
         raise UsageError(
-            f"zoo.where: leaves {count} rows of one run ({params.run} {run}); choose one of its epochs, e.g. step == 86"
+            f"zoo.where: leaves {count} rows of one run ({params.run} {run}); choose one of its epochs, "
+            f"e.g. step == 86, or split by runs with zoo.group: {params.run}"
         )
 
 

@@ -99,6 +99,16 @@ def test_several_epochs_of_one_run_are_refused(folder, tmp_path):
         made(folder, tmp_path / "out", where=[])
 
 
+def test_or_all_of_them_are_on_one_side(folder, tmp_path):
+    _, store = made(folder, tmp_path / "out", where=[], group="modeldir", heldout=4)
+    sides = {
+        side: set(map(str, store.facts("modeldir")[store.facts("split") == side])) for side in ("train", "held-out")
+    }
+    assert (len(store.facts("split")), store.attrs["group"]) == (18 + 4, "modeldir")
+    assert (len(sides["train"]), len(sides["held-out"])) == (6, 2)
+    assert not sides["train"] & sides["held-out"]
+
+
 def test_rows_with_nan_are_left_out_and_counted(folder, tmp_path):
     values = np.load(folder / "weights.npy")
     values[[5, 8]] = np.nan  # of step 86, alike
