@@ -14,7 +14,7 @@ from stages.errors import UsageError, did_you_mean
 from stages.params.base import Params
 from stages.params.canonicalize import CanonicalizeParams
 from stages.params.evaluate import EvaluateParams
-from stages.params.fit import FitParams
+from stages.params.fit import CONDITIONS, FitParams
 from stages.params.pack import PackParams
 from stages.params.sample import SampleParams
 from stages.params.zoo import Zoo, ZooParams
@@ -59,6 +59,15 @@ class Experiment(Params):
                 f"zoo.other_datasets: of {' and '.join(names)}, say which generated networks are for: "
                 f"fit.condition: [dataset] and sample.condition: {{dataset: {names[0]}}}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _conditioned_on_facts(self) -> "Experiment":
+        """What members trained here are known by is known before they are trained."""
+        unknown = [name for name in self.fit.condition if name not in CONDITIONS]
+        if unknown and isinstance(self.zoo, ZooParams):
+            near = did_you_mean(unknown[0], CONDITIONS)
+            raise ValueError(f"fit.condition: found {unknown[0]!r}; allowed here: {', '.join(CONDITIONS)}{near}")
         return self
 
     def params(self, stage: str) -> Params:

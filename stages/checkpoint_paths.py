@@ -29,7 +29,7 @@ def matching(pattern: str) -> list[Path]:
     if not files:
         hint = f"; it is a folder: write {pattern.rstrip('/')}/*.safetensors" if absolute.is_dir() else ""
         raise UsageError(f"{pattern}: no such files (looked for {absolute}){hint}")
-    return sorted(_shards_as_one(files), key=_natural_order)
+    return sorted(_shards_as_one(files), key=natural_order)
 
 
 def _below(folder: Path, parts: tuple[str, ...]) -> Iterator[Path]:
@@ -45,7 +45,7 @@ def _below(folder: Path, parts: tuple[str, ...]) -> Iterator[Path]:
             yield from _below(folder / name, parts[1:])
 
 
-def _natural_order(path: Path) -> list[tuple[int, str]]:
+def natural_order(path: Path) -> list[tuple[int, str]]:
     """Digits count as numbers: `run2` comes before `run10`."""
     parts = re.split(r"(\d+)", str(path))
     return [(int(part), "") if i % 2 else (-1, part) for i, part in enumerate(parts)]

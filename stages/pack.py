@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from stages.artifacts.members import OWN_BUFFERS, WEIGHTS, network_of, open_zoo
-from stages.artifacts.pca import FACTS, statistics
+from stages.artifacts.pca import fact_names, statistics
 from stages.canonical.alignment import ALIGNMENT, Alignment, read_alignment, read_reference, read_symmetry
 from stages.canonical.buffers import stored_buffers
 from stages.context import Context, torch_threads
@@ -32,7 +32,7 @@ def pack(zoo: Ref, canonical: Ref, params: PackParams, ctx: Context) -> dict[str
     buffers (BatchNorm's running statistics) are stored beside them once, and each member's where they are its own.
     """
     members, path = open_zoo(zoo), canonical.path / ALIGNMENT
-    data = {name: members.attrs[name] for name in ("dataset", "datasets") if name in members.attrs}
+    data = {name: members.attrs[name] for name in ("dataset", "datasets", "facts", "group") if name in members.attrs}
     attrs = {"network": network_of(members).model_dump(mode="json"), "stage": "pack", **data}
     parameter_layout, buffers = members.layout.parameter_layout, members.layout.buffer_layout
     alignment, symmetry = read_alignment(path), read_symmetry(path)
@@ -42,7 +42,7 @@ def pack(zoo: Ref, canonical: Ref, params: PackParams, ctx: Context) -> dict[str
         rows = alignment.canonical(symmetry, members.layout, members.rows(start, stop), start)
         writer.write(start, rows[:, : parameter_layout.size])
         ctx.progress(0.8 * stop / len(members), f"{stop} of {len(members)} rows")
-    facts = {name: members.facts(name) for name in FACTS}
+    facts = {name: members.facts(name) for name in fact_names(members)}
     with torch_threads(ctx.threads):
         extra = statistics(writer, facts["split"])
     if buffers.slots:

@@ -11,6 +11,7 @@ from stages.members.shards import Shard
 from stages.members.sources import source_of
 from stages.members.warnings import suspicions
 from stages.nets.registry import build
+from stages.params.facts import OWN
 from stages.params.zoo import Zoo
 from stages.scores import chance, score_name
 from stages.store.arrays import is_complete
@@ -57,5 +58,9 @@ def make_shard(params: Zoo, shard: Shard, ctx: Context) -> bool:
     attrs = {"network": params.network.model_dump(mode="json"), **described(params.datasets), "stage": "zoo"}
     attrs["score"] = next((score_name(train.targets) for train, _ in data.values()), None)
     attrs["chance"] = next((chance(validation.targets) for _, validation in data.values()), None)
+    if reported := [name for name in facts if name not in OWN]:
+        attrs["facts"] = reported
+    if params.source != "train" and params.group is not None:
+        attrs["group"] = params.group
     write_weights(path, Layout.of_module(module), shard.names, rows.cpu(), facts, attrs)
     return True

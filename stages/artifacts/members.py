@@ -48,7 +48,8 @@ def runs_of(store: Shards | Weights) -> Int[Tensor, " networks"] | None:
     """The training runs of a store's networks, numbered; None where each network is a run of its own."""
     if (group := store.attrs.get("group")) is None:
         return None
-    return torch.from_numpy(np.unique(store.facts(group).astype(str), return_inverse=True)[1])
+    runs = [str(run) for run in store.facts(group)]
+    return torch.from_numpy(np.unique(runs, return_inverse=True)[1])
 
 
 def network_of(store: Shards | Weights) -> Network:

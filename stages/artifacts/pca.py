@@ -13,7 +13,7 @@ from stages.flow.spaces.codes import mean_and_covariance, mean_and_gram, princip
 from stages.store.arrays import Named
 from stages.store.chunks import spans
 from stages.store.layout import Layout
-from stages.store.weights import Weights, WeightsWriter
+from stages.store.weights import Shards, Weights, WeightsWriter
 
 FACTS = (
     "seed",
@@ -25,9 +25,14 @@ FACTS = (
     "validation_score",
     "validation_loss",
 )
-"""What is stored about each packed member."""
-SHARED = ("network", "stage", "buffers", "symmetry")
+"""What is stored about each packed member, beside what its zoo reports."""
+SHARED = ("network", "stage", "buffers", "symmetry", "facts", "group")
 """Attributes of a packed store that hold of any subset of it."""
+
+
+def fact_names(store: Shards | Weights) -> tuple[str, ...]:
+    """FACTS, and what a zoo that was trained elsewhere reports of its members."""
+    return (*FACTS, *store.attrs.get("facts", ()))
 
 
 def statistics(writer: WeightsWriter, split: np.ndarray) -> dict[str, Named]:
@@ -38,11 +43,12 @@ def statistics(writer: WeightsWriter, split: np.ndarray) -> dict[str, Named]:
 
 def packed_subset(packed: Weights, index: np.ndarray, attrs: Mapping[str, Any], path: Path) -> Weights:
     """The networks at these positions as if no others had been packed; a killed writer goes on where it stopped."""
-    names, shared = np.array(packed.names, dtype=object)[index], {name: packed.attrs[name] for name in SHARED}
+    names = np.array(packed.names, dtype=object)[index]
+    shared = {name: value for name, value in packed.attrs.items() if name in SHARED}
     writer = WeightsWriter(path, packed.layout, names.tolist(), {**shared, **attrs})
     for start, stop in list(writer.missing()):
         writer.write(start, packed.pick(index[start:stop]))
-    facts = {name: packed.facts(name)[index] for name in FACTS}
+    facts = {name: packed.facts(name)[index] for name in fact_names(packed)}
     buffers = {"buffers": Named(("buffer",), packed.facts("buffers"))} if packed.has("buffers") else {}
     own = {f"{OWN_BUFFERS}/{name}": packed.facts(f"{OWN_BUFFERS}/{name}")[index] for name in own_buffers(packed)}
     buffers |= {name: Named(("network", name.partition("/")[2]), values) for name, values in own.items()}

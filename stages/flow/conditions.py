@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from stages.errors import UsageError
+from stages.store.weights import UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -27,17 +28,23 @@ class Fact:
         return len(self.categories) or 2
 
     def encode(self, values: np.ndarray) -> Float[Tensor, "n width"]:
-        """Raises UsageError naming a value that no member has."""
+        """Raises UsageError naming a value that no member has, or that is no number."""
         if not self.categories:
-            number = (torch.from_numpy(values.astype(np.float64)) - self.mean) / self.std
+            number = (torch.from_numpy(self._numbers(values)) - self.mean) / self.std
             return torch.stack([number, torch.ones_like(number)], dim=1).float()
-        names = [str(value) for value in values]
+        names = [f"{value:.15g}" if isinstance(value, float) else str(value) for value in values]  # a class: 3, not 3.0
         if unknown := sorted(set(names) - set(self.categories)):
             raise UsageError(
                 f"condition {self.name}: found {unknown[0]!r}; expected one of {', '.join(self.categories)}, "
                 "which members have"
             )
         return torch.tensor([[float(name == category) for category in self.categories] for name in names])
+
+    def _numbers(self, values: np.ndarray) -> np.ndarray:
+        try:
+            return values.astype(np.float64)
+        except ValueError as error:
+            raise UsageError(f"condition {self.name}: found {values.tolist()[0]!r}; expected a number") from error
 
 
 @dataclass(frozen=True)
@@ -97,11 +104,16 @@ def conditions_of(facts: Mapping[str, np.ndarray]) -> Conditions:
 
 
 def _fact(name: str, values: np.ndarray) -> Fact:
-    if values.dtype.kind not in "fi":
+    is_number = values.dtype.kind in "fi"
+    unknown = ~np.isfinite(values.astype(np.float64)) if is_number else values == UNKNOWN
+    if count := int(unknown.sum()):
+        raise UsageError(
+            f"fit.condition {name}: not known of every member (unknown of {count} of {len(values)}); leave it out, or "
+            f"these members, with zoo.where"
+        )
+    if not is_number:
         return Fact(name, tuple(sorted({str(value) for value in values})))
     numbers = values.astype(np.float64)
-    if not np.isfinite(numbers).all():
-        raise UsageError(f"fit.condition {name}: not known of every member; leave it out")
     return Fact(name, mean=float(numbers.mean()), std=float(numbers.std()) or 1.0)
 
 

@@ -7,10 +7,11 @@ import numpy as np
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from stages.errors import UsageError, did_you_mean
 from stages.flow.conditions import Conditions, conditions_of
 from stages.flow.spaces.base import Space, make_space
 from stages.flow_training.compute import GIB
-from stages.params.fit import FitParams
+from stages.params.fit import CONDITIONS, FitParams
 from stages.store.weights import Weights, is_train
 
 PROBE_MEMBERS = 1000
@@ -83,11 +84,20 @@ class FlowData:
 def flow_data(packed: Weights, params: FitParams) -> FlowData:
     """The members in the space that parameters ask for, in memory if that takes at most `params.max_memory_gib` GiB.
 
-    Raises UsageError naming a fact in `params.condition` that isn't known of every member.
+    Raises UsageError naming a fact in `params.condition` that isn't known of every member, or of any.
     """
     space, train = make_space(packed, params.space), is_train(packed).numpy()
     train_index, heldout_index = np.flatnonzero(train), np.flatnonzero(~train)
     fits = len(train_index) * packed.layout.size * 4 <= params.max_memory_gib * GIB
     cache = space.encode(packed, train_index) if fits or space.cached else None
-    facts = {name: packed.facts(name)[train] for name in params.condition}
+    facts = {name: _known(packed, name)[train] for name in params.condition}
     return FlowData(packed, space, conditions_of(facts), train_index, heldout_index, cache)
+
+
+def _known(packed: Weights, name: str) -> np.ndarray:
+    """A fact that the flow may be conditioned on, about all members. Raises UsageError if there is no such fact."""
+    names = (*CONDITIONS, *packed.attrs.get("facts", ()))
+    if name not in names:
+        near = did_you_mean(name, names) or f"; there are {', '.join(names)}"
+        raise UsageError(f"fit.condition: members have no fact {name!r}{near}")
+    return packed.facts(name)

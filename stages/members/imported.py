@@ -1,22 +1,22 @@
 """Members of an imported zoo: which networks the files hold, what they are called, and how they are split."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from glob import has_magic
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
-import torch
 from torch import nn
 
 from stages.checkpoint_paths import content_of, is_named, size_of
 from stages.errors import DwfError, UsageError, did_you_mean
-from stages.members.failures import listed, together
+from stages.members.choice import check_distinct, choose, fulfilling
+from stages.members.fact_sources import facts_of_files
+from stages.members.failures import together
 from stages.nets.registry import build
-from stages.params.checkpoints import ImportedZoo
-from stages.seeds import generator
+from stages.params.checkpoints import CheckpointZoo, ImportedZoo
+from stages.params.facts import Facts
 from stages.store.checkpoint_files import Checkpoints, read_checkpoints
 from stages.store.state_dicts import Expected, Matched
 
@@ -33,6 +33,8 @@ class Member:
     """The file's name below the pattern's fixed folder, with the position: `a/run3.pt`, `zoo.pt:0003`."""
     size: int
     """Its share of the file, in bytes."""
+    facts: Facts = field(default_factory=dict, hash=False)
+    """What is known about it."""
 
 
 def chosen_members(params: ImportedZoo) -> list[Member]:
@@ -41,19 +43,12 @@ def chosen_members(params: ImportedZoo) -> list[Member]:
     Raises UsageError if there are too few, or two files with the same content.
     """
     members = all_members(params)
-    count = (params.members or max(2, len(members) - params.heldout)) + params.heldout
-    if len(members) < count:
-        matched = "1 checkpoint" if len(members) == 1 else f"{len(members)} checkpoints"
-        raise UsageError(
-            f"zoo.files: {params.files} matches {matched}, expected at least {count}: {count - params.heldout} to "
-            f"learn from and {params.heldout} held out"
-        )
-    chosen = torch.randperm(len(members), generator=generator(params.seed, "split"))[:count].tolist()
-    train, heldout = sorted(chosen[: -params.heldout]), sorted(chosen[-params.heldout :])
-    return [members[i] for i in train + heldout]
+    facts = facts_of_files(params.facts, {member.name: member.path for member in members})
+    described = [replace(member, facts=facts[member.name]) for member in members]
+    return choose(fulfilling(described, params), params, f"{params.place} matches")
 
 
-def all_members(params: ImportedZoo) -> list[Member]:
+def all_members(params: CheckpointZoo) -> list[Member]:
     """Every network in the files, in natural order, but for those that are skipped.
 
     Raises UsageError if two files have the same content or a name in `skip` means nothing, and what is wrong with files
@@ -62,18 +57,18 @@ def all_members(params: ImportedZoo) -> list[Member]:
     return [member for member in _members(params) if not is_named(member.name, params.skip)]
 
 
-def left_out(params: ImportedZoo, kept: int) -> int:
+def left_out(params: CheckpointZoo, kept: int) -> int:
     """The number of files, and of networks in those with several, that aren't among the `kept` members."""
     return len(params.found()) - len(params.paths()) + len(_members(params)) - kept
 
 
-def _members(params: ImportedZoo) -> list[Member]:
+def _members(params: CheckpointZoo) -> list[Member]:
     paths = params.paths()
     return _members_in(params, tuple(paths.items()), tuple(map(content_of, paths.values())))
 
 
 @lru_cache(maxsize=4)
-def _members_in(params: ImportedZoo, paths: tuple[tuple[str, Path], ...], contents: tuple[str, ...]) -> list[Member]:
+def _members_in(params: CheckpointZoo, paths: tuple[tuple[str, Path], ...], contents: tuple[str, ...]) -> list[Member]:
     """The networks in files of these contents."""
     expected, members = expected_by(params, build(params.network)), list[Member]()
     failures: dict[str, DwfError] = {}
@@ -96,15 +91,15 @@ def _check_named(skip: tuple[str, ...], names: set[str]) -> None:
     """Raise UsageError for a name, without `*` and the like, that means nothing."""
     for pattern in skip:
         if not has_magic(pattern) and not any(is_named(name, (pattern,)) for name in names):
-            raise UsageError(f"zoo.skip: {pattern!r} is none of zoo.files{did_you_mean(pattern, names)}")
+            raise UsageError(f"zoo.skip: {pattern!r} is none of the zoo's files{did_you_mean(pattern, names)}")
 
 
-def expected_by(params: ImportedZoo, module: nn.Module) -> Expected:
+def expected_by(params: CheckpointZoo, module: nn.Module) -> Expected:
     """What the zoo's files hold of this network, by the names that they have for it."""
     return Expected.of_module(module, params.rename, params.ignore)
 
 
-def matched(params: ImportedZoo, members: Iterable[Member], expected: Expected) -> Iterator[Matched | DwfError]:
+def matched(params: CheckpointZoo, members: Iterable[Member], expected: Expected) -> Iterator[Matched | DwfError]:
     """The members' rows, or why there is none; a file of several members that follow each other is opened once."""
     for path, same in groupby(members, lambda member: member.path):
         try:
@@ -125,19 +120,5 @@ def _matched(found: Checkpoints, member: Member, expected: Expected) -> Matched 
     return Matched(row.row, checkpoint.notes + row.notes)
 
 
-def _opened(params: ImportedZoo, path: Path, expected: Expected) -> Checkpoints:
+def _opened(params: CheckpointZoo, path: Path, expected: Expected) -> Checkpoints:
     return read_checkpoints(path, expected, params.key, params.ema)
-
-
-def check_distinct(contents: Iterable[tuple[Any, object]]) -> None:
-    """Raise UsageError if a network occurs twice: it could be held out and learned from at once."""
-    seen: dict[Any, list[object]] = {}
-    for content, name in contents:
-        seen.setdefault(content, []).append(name)
-    if copies := [names for names in seen.values() if len(names) > 1]:
-        (first, second, *_), further = copies[0], [name for names in copies for name in names[1:]]
-        more = f" (and {len(further) - 1} more are copies)" if len(further) > 1 else ""
-        raise UsageError(
-            f"zoo.files: {first} and {second} hold the same network{more}; leave one of them out, by "
-            f"zoo.skip: [{listed(map(repr, further))}]"
-        )

@@ -4,26 +4,17 @@ import re
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from stages.checkpoint_paths import content_of, is_named, matching, names
 from stages.errors import UsageError
-from stages.params.base import Params
-from stages.params.dataset import Dataset
-from stages.params.network import Network
-
-SHORT = ("model", "kwargs", "input", "vocabulary")
-"""Fields of `network: {kind: model, ...}` that may stand in `zoo` itself."""
+from stages.params.external import ExternalZoo, below
+from stages.params.facts import METADATA, FactTable, name_pattern
 
 
-class ImportedZoo(Params):
-    """A zoo of networks that other programs trained, one per checkpoint."""
+class CheckpointZoo(ExternalZoo):
+    """A zoo of networks in checkpoints, one or several in each file."""
 
-    source: Literal["checkpoints"]
-    """Origin of the zoo: `checkpoints`, files that other programs wrote."""
-    files: str = Field(min_length=1)
-    """Shell pattern of the checkpoints, e.g. `runs/*.safetensors` or `runs/**/*.pt`: safetensors, whatever `torch.save`
-    wrote, .npz, or an index of shards, told apart by what they hold and read without running code."""
     skip: tuple[str, ...] = ()
     """Patterns of files (or of networks within a file, `zoo.pt:0003`) that are left out, e.g. [`*_last.ckpt`]."""
     key: str | None = Field(default=None, min_length=1)
@@ -34,31 +25,8 @@ class ImportedZoo(Params):
     {`^backbone\\.`: `features.`}."""
     ignore: tuple[str, ...] = ()
     """Patterns of tensors that aren't part of `network` and are left out, e.g. [`criterion.*`, `*.inv_freq`]."""
-    network: Network
-    """Architecture of the checkpoints; `model`, `kwargs`, `input` and `vocabulary` may also stand in `zoo` itself."""
-    dataset: Dataset | None = None
-    """Data set that the networks are evaluated on. None: figures that need data are left out."""
-    members: int | None = Field(default=None, ge=2)
-    """Number of checkpoints that the flow may be trained on, a random choice by `seed`. None: all others."""
-    heldout: int = Field(ge=2)
-    """Number of further checkpoints that the flow never sees, a random choice by `seed`."""
     ema: bool = False
     """Exponential moving average of the weights in place of the weights, where checkpoints hold both."""
-    shard_size: PositiveInt | None = None
-    """Networks read and stored together, which bounds memory. None: as many as make one GiB of files, 500 at most."""
-    seed: NonNegativeInt = 0
-    """Seed of the split into members and held-out members."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _network_in_short(cls, values: Any) -> Any:
-        """Move the fields of SHORT into `network`."""
-        if not isinstance(values, dict) or not (short := {n: values[n] for n in SHORT if n in values}):
-            return values
-        if "network" in values:
-            raise ValueError(f"{' and '.join(short)} beside network: both describe the network; keep one")
-        rest = {name: value for name, value in values.items() if name not in SHORT}
-        return {**rest, "network": {"kind": "model", **short}}
 
     @field_validator("rename")
     @classmethod
@@ -73,13 +41,13 @@ class ImportedZoo(Params):
         return rename
 
     @property
-    def datasets(self) -> dict[str, Dataset]:
-        """The data set by its name; empty if there is none."""
-        return {self.dataset.name: self.dataset} if self.dataset else {}
+    def place(self) -> str:
+        """The parameter that says where the checkpoints are, with its value, for messages."""
+        raise NotImplementedError
 
-    def modules(self) -> tuple[str, ...]:
-        """Also the module that reads the checkpoints."""
-        return (f"stages.members.sources.{self.source}", *super().modules())
+    def found(self) -> dict[str, Path]:
+        """The checkpoints by their names, in natural order. Raises UsageError saying where if there are none."""
+        raise NotImplementedError
 
     def __hash__(self) -> int:
         """Equal parameters have equal hashes; a dict has none."""
@@ -90,8 +58,39 @@ class ImportedZoo(Params):
         found = self.found()
         kept = {name: path for name, path in found.items() if not is_named(name, self.skip)}
         if not kept:
-            raise UsageError(f"zoo.skip: leaves out all {len(found)} files of {self.files}; narrow its patterns")
+            raise UsageError(f"zoo.skip: leaves out all {len(found)} files of {self.place}; narrow its patterns")
         return kept
+
+    def fingerprint(self) -> dict[str, Any]:
+        """The parameters, and each file's name and content hash."""
+        contents = {name: content_of(path) for name, path in self.paths().items()}
+        return {**super().fingerprint(), "files": contents, "rename": list(self.rename.items())}
+
+
+class ImportedZoo(CheckpointZoo):
+    """A zoo of networks that other programs trained, in files that a pattern names."""
+
+    source: Literal["checkpoints"]
+    """Origin of the zoo: `checkpoints`, files that other programs wrote."""
+    files: str = Field(min_length=1)
+    """Shell pattern of the checkpoints, e.g. `runs/*.safetensors` or `runs/**/*.pt`: safetensors, whatever `torch.save`
+    wrote, .npz, or an index of shards, told apart by what they hold and read without running code."""
+    facts: str | FactTable | None = None
+    """Where facts about the networks stand: in the names of files, by a pattern such as
+    `mnist_png_{split}_{label}_{index}` or a regular expression with named groups; in a `table`; or `metadata`, the
+    headers of safetensors. None: nowhere."""
+
+    @field_validator("facts")
+    @classmethod
+    def _readable_facts(cls, facts: str | FactTable | None) -> str | FactTable | None:
+        if isinstance(facts, str) and facts != METADATA:
+            name_pattern(facts)
+        return facts
+
+    @property
+    def place(self) -> str:
+        """The pattern of files."""
+        return f"zoo.files: {self.files}"
 
     def found(self) -> dict[str, Path]:
         """The checkpoints by their names, in natural order. Raises UsageError naming the pattern if there are none."""
@@ -99,10 +98,15 @@ class ImportedZoo(Params):
         return dict(zip(names(self.files, paths), paths, strict=True))
 
     def fingerprint(self) -> dict[str, Any]:
-        """The parameters, with each file's name and content hash in the place of the pattern."""
-        contents = {name: content_of(path) for name, path in self.paths().items()}
-        return {**super().fingerprint(), "files": contents, "rename": list(self.rename.items())}
+        """The parameters, with the content of files in the place of their names, and that of the table of facts."""
+        values = super().fingerprint()
+        if isinstance(self.facts, FactTable):
+            values["facts"] = [self.facts.file, content_of(Path(self.facts.table))]
+        return values
 
     def below(self, folder: Path) -> "ImportedZoo":
-        """A copy whose pattern, if relative, is below a folder."""
-        return self.model_copy(update={"files": str(folder / Path(self.files).expanduser())})
+        """A copy whose paths, if relative, are below a folder."""
+        facts = self.facts
+        if isinstance(facts, FactTable):
+            facts = facts.model_copy(update={"table": below(folder, facts.table)})
+        return self.model_copy(update={"files": below(folder, self.files), "facts": facts})

@@ -6,6 +6,8 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 
 from stages.params.base import Params
 
+CONDITIONS = ("initialisation", "validation_score", "validation_loss", "dataset")
+"""What every zoo knows of its members and flows may be conditioned on; zoos trained elsewhere report more."""
 PRESETS: dict[str, dict[str, Any]] = {
     # DeepWeightFlow's released settings for MNIST and Fashion-MNIST MLPs (constants.json at commit eeb79fd).
     "paper_mlp": {
@@ -190,9 +192,10 @@ class FitParams(Params):
     """Pairing of noise and members: `independent`; `networks` assigns the batch's noise to the nearest members
     (minibatch optimal transport); `units` permutes each noise's units to lie nearest to the member's, for `space:
     {kind: tokens}`."""
-    condition: tuple[Literal["initialisation", "validation_score", "validation_loss", "dataset"], ...] = ()
-    """Facts about each member that the flow is conditioned on, for `sample.condition`; the paper's Appendix K uses
-    the data set."""
+    condition: tuple[str, ...] = ()
+    """Facts about each member that the flow is conditioned on, for `sample.condition`: `initialisation`,
+    `validation_score`, `validation_loss`, `dataset` (the paper's Appendix K), or what a zoo trained elsewhere reports
+    of its members, such as `test_accuracy`."""
     condition_dropout: float = Field(default=0.1, ge=0, le=1)
     """Probability, in [0, 1], of training without the condition, for classifier-free guidance. Of several facts each is
     otherwise dropped with probability 1/2, so that networks can be asked for by some of them; 0: none ever is."""

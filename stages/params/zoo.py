@@ -15,7 +15,9 @@ from pydantic import (
 from stages.params.base import Params
 from stages.params.checkpoints import ImportedZoo
 from stages.params.dataset import Dataset
+from stages.params.matrix import MatrixZoo
 from stages.params.network import Network
+from stages.params.run_folders import RunFoldersZoo
 
 Initialisation = Literal["torch", "kaiming_uniform", "xavier_uniform", "uniform", "normal"]
 """`torch`: the layers' own, biases too. The others set biases to zero; `uniform` is U(-0.5, 0.5), `normal` N(0,
@@ -130,5 +132,9 @@ def _trained_by_default(values: Any) -> Any:
     return {"source": "train", **values} if isinstance(values, dict) else values
 
 
-Zoo = Annotated[ZooParams | ImportedZoo, Field(discriminator="source"), BeforeValidator(_trained_by_default)]
+Zoo = Annotated[
+    ZooParams | ImportedZoo | RunFoldersZoo | MatrixZoo,
+    Field(discriminator="source"),
+    BeforeValidator(_trained_by_default),
+]
 """The union of all origins of a zoo, told apart by `source`."""

@@ -32,3 +32,15 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     except (SafetensorError, OSError) as error:
         raise Damaged(f"{path}: not a whole safetensors file ({error})") from error
     return tensors, json.loads(facts)
+
+
+def load_metadata(path: Path) -> dict[str, str]:
+    """The metadata in a file's header, as text by name; nothing else of it is read.
+
+    Raises Damaged naming the file if it isn't whole.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise Damaged(f"{path}: not a whole safetensors file ({error})") from error

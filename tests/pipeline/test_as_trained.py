@@ -8,14 +8,13 @@ import pytest
 import torch
 import yaml
 from buffered_networks import write_zoo
+from member_scores import measured_scores
 from safetensors.torch import load_file
 
 from pipeline.config import load
 from pipeline.runner import Runner, run_directly
 from stages.artifacts.export import export_networks
-from stages.artifacts.members import open_weights, open_zoo
 from stages.errors import FunctionChanged, UsageError
-from stages.store.arrays import open_group, read
 from stages.store.refs import Ref
 from stages.symmetry import derive
 
@@ -44,21 +43,10 @@ def run(folder: Path, name: str) -> dict[str, Ref]:
     return made
 
 
-def measured(made: dict[str, Ref]) -> dict[str, float]:
-    """Evaluate's scores by the names of the members' files."""
-    zoo, packed = open_zoo(made["zoo"]), open_weights(made["pack"])
-    files = dict(zip(zoo.names, map(str, zoo.facts("file")), strict=True))
-    names, train = np.array(packed.names), packed.facts("split") == "train"
-    values = open_group(made["evaluate"].path / "figures.zarr")
-    sets = {"members": names[train], "held-out": names[~train]}
-    pairs = (zip(who, read(values, f"{group}/score"), strict=True) for group, who in sets.items())
-    return {files[name]: float(score) for part in pairs for name, score in part}
-
-
 @pytest.mark.parametrize("name", NETWORKS)
 def test_members_score_as_their_files_do_in_plain_torch(tmp_path, name):
     plain = write_zoo(tmp_path / "zoo", getattr(buffered_networks, name))
-    found = measured(run(tmp_path, name))
+    found = measured_scores(run(tmp_path, name))
     assert found.keys() == plain.keys()
     assert max(abs(found[file] - score) for file, score in plain.items()) < 1.5 * ONE_EXAMPLE
     assert np.mean(list(plain.values())) > 0.6, "a network that guesses would score the same with any buffers"

@@ -47,6 +47,14 @@ def test_every_shipped_configuration_is_valid_and_named_after_its_file(file: Pat
             ["smoke.yaml: zoo.other_datasets: of iris and iris-2, say which", "{dataset: iris}"],
         ),
         ("device=gpu", ["device", "auto|cpu|cuda"]),
+        (
+            "fit.condition=[validation_scor]",
+            [
+                "fit.condition: found 'validation_scor'",
+                "allowed here: initialisation",
+                "did you mean 'validation_score'",
+            ],
+        ),
     ],
 )
 def test_a_wrong_value_is_named_with_what_is_allowed(override: str, says: list[str]):

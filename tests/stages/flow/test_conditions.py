@@ -46,6 +46,22 @@ def test_facts_that_are_not_known_of_every_member_are_named():
         conditions_of({"validation_score": np.array([0.9, np.nan])})
 
 
+@pytest.mark.parametrize("name", ["initialisation", "config.activation"])
+def test_so_are_categories_that_some_members_lack(name: str):
+    with pytest.raises(UsageError, match=rf"fit\.condition {name}: .* \(unknown of 1 of 3\); leave it out, or these"):
+        conditions_of({name: np.array(["relu", "unknown", "tanh"], dtype=object)})
+
+
+def test_a_class_may_be_asked_for_by_its_number():
+    classes = conditions_of({"label": np.array(["0", "3", "10"], dtype=object)})
+    assert classes.encode({"label": np.array([3.0])}).tolist() == [[0, 0, 1]]
+
+
+def test_a_word_in_the_place_of_a_number_is_named():
+    with pytest.raises(UsageError, match=r"condition validation_score: found 'high'; expected a number"):
+        BOTH.encode({"validation_score": np.array(["high"], dtype=object)})
+
+
 @given(
     names=st.lists(st.sampled_from("abc"), min_size=1, max_size=5),
     scores=st.lists(st.floats(0, 1, width=32), min_size=1, max_size=5),

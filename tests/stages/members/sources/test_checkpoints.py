@@ -10,9 +10,8 @@ from torch.func import functional_call
 from stages.context import Context
 from stages.datasets import load_fitting
 from stages.errors import DwfError, LayoutMismatch, UsageError
-from stages.members import imported
+from stages.members import external, imported
 from stages.members.imported import chosen_members
-from stages.members.sources import checkpoints
 from stages.params.checkpoints import ImportedZoo
 from stages.store.weights import Shards
 from stages.zoo import make_shard, shards, zoo
@@ -220,9 +219,9 @@ def test_small_files_share_a_shard_and_large_ones_do_not(tmp_path, monkeypatch):
     save_perceptrons(tmp_path / "runs", 6)
     assert len(shards(params(tmp_path / "runs", network=MLP))) == 1
     size = (tmp_path / "runs" / "run0.pt").stat().st_size
-    monkeypatch.setattr(checkpoints, "GIGABYTE", 2 * size + 99)
+    monkeypatch.setattr(external, "GIGABYTE", 2 * size + 99)
     assert len(shards(params(tmp_path / "runs", network=MLP))) == 3
-    monkeypatch.setattr(checkpoints, "GIGABYTE", 1)
+    monkeypatch.setattr(external, "GIGABYTE", 1)
     assert len(shards(params(tmp_path / "runs", network=MLP))) == 6
 
 
