@@ -1,6 +1,7 @@
 """The networks in a checkpoint: which of its sets of tensors are meant, and whether there is one network or many."""
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import compress
 from pathlib import Path
@@ -78,16 +79,12 @@ def read_checkpoints(path: Path, expected: Expected, key: str | None = None, ema
         found = ", ".join(map(repr, sets))
         if not (sets := sets_under(sets, key.rstrip("."))):
             raise UsageError(f"{path}: has nothing under zoo.key, {key!r}; found {found or 'the top level alone'}")
-    groups = _fitting(_grouped(sets, key or ""), sets, expected)
-    weights, averages = _told_apart(groups, sets, "" if ema else key or "")
-    notes = (
-        [] if ema or not averages else [f"moving average under {_listed(averages)} left aside (zoo.ema: true takes it)"]
-    )
-    if ema:
-        averages = averages or [group for group in weights if "n_averaged" in sets[group[0]]]
-    if not (wanted := averages if ema else weights):
-        raise UsageError(f"{path}: {_nothing(content, groups, ema)}")
-    return _networks(_likeliest(path, wanted), sets, expected, notes)
+    wanted, other = _weights_and_averages(sets, key or "", ema)
+    fitting, others = ([group for group in groups if _fits(group, sets, expected)] for groups in (wanted, other))
+    if not fitting and (others or not wanted):
+        raise UsageError(f"{path}: {_nothing(content, others or other, ema)}")
+    aside = [] if ema or not others else [f"moving average under {_listed(others)} left aside (zoo.ema: true takes it)"]
+    return _networks(_likeliest(path, _innermost(fitting or wanted)), sets, expected, aside)
 
 
 def _grouped(sets: Sets, key: str) -> list[Group]:
@@ -97,19 +94,27 @@ def _grouped(sets: Sets, key: str) -> list[Group]:
     return list(groups.values())
 
 
-def _fitting(groups: list[Group], sets: Sets, expected: Expected) -> list[Group]:
-    """Groups with a network of the expected layout; all of them if none has, for the error to name what differs."""
-    return [group for group in groups if any(expected.fits(sets[place]) for place in group)] or groups
+def _fits(group: Group, sets: Sets, expected: Expected) -> bool:
+    return any(expected.fits(sets[place]) for place in group)
 
 
-def _told_apart(groups: list[Group], sets: Sets, key: str) -> tuple[list[Group], list[Group]]:
-    """Weights and moving averages below a key; of averages within one another, the innermost."""
-    depths = [_averages(group[0].removeprefix(key), sets) for group in groups]
-    weights = [group for group, depth in zip(groups, depths, strict=True) if not depth]
-    return weights, [group for group, depth in zip(groups, depths, strict=True) if depth and depth == max(depths)]
+def _weights_and_averages(sets: Sets, key: str, ema: bool) -> tuple[list[Group], list[Group]]:
+    """What is wanted and the other, of weights and moving averages."""
+    groups = _grouped(sets, key)
+    averages = [group for group in groups if _depth(group[0] if ema else group[0].removeprefix(key), sets)]
+    weights = [group for group in groups if group not in averages]
+    if not ema:
+        return weights, averages
+    return averages or [group for group in weights if "n_averaged" in sets[group[0]]], weights
 
 
-def _averages(place: str, sets: Sets) -> int:
+def _innermost(groups: list[Group]) -> list[Group]:
+    """Of moving averages within one another, the innermost; all groups of weights."""
+    depths = [_depth(group[0]) for group in groups]
+    return [group for group, depth in zip(groups, depths, strict=True) if depth == max(depths)]
+
+
+def _depth(place: str, sets: Collection[str] = ()) -> int:
     """How many of the keys that lead to a place are those of a moving average."""
     return sum(bool(AVERAGED.search(part)) for part in place.split(".")) + (SWAPPED.get(place) in sets)
 

@@ -107,6 +107,8 @@ def test_a_layer_that_happens_to_be_called_ema_stays(tmp_path):
             True,
             r"a\.pt: the tensors of 'ema.shadow_params' have no names; copy the average into the model and save",
         ),
+        ({"ema": AVERAGE, "log": {"loss": torch.ones(3)}}, False, r"holds only a moving average, under 'ema'; set"),
+        ({"net": PLAIN, "ema_log": {"x": torch.ones(3)}}, True, r"holds no moving average \(ema\), under 'net'; set"),
         ({"epoch": 3}, False, r"a\.pt: holds no named tensors \(dict\)"),
         ([torch.ones(2)], False, r"a\.pt: holds no named tensors \(list\)"),
         ({}, False, r"a\.pt: holds no named tensors"),
@@ -188,6 +190,13 @@ def test_an_averaged_model_alone_is_taken_either_way(tmp_path):
         found = read_checkpoint(path, ema)
         assert torch.equal(EXPECTED.match(found.tensors, "a.pt").row, EXPECTED.match(AVERAGE, "a.pt").row)
         assert found.notes == ()
+
+
+def test_what_is_called_an_average_and_is_none_is_no_part_of_it(tmp_path):
+    log = {"callbacks": {"EMA": {"ema_log": {"decay": torch.ones(2)}}}}
+    path = save(tmp_path / "a.pt", {"state_dict": PLAIN, "ema": AVERAGE} | log)
+    assert same(read_checkpoint(path, ema=True).tensors, AVERAGE)
+    assert read_checkpoint(path).notes[1] == "moving average under 'ema' left aside (zoo.ema: true takes it)"
 
 
 GAN = {"netG": PLAIN, "netD": AVERAGE, "optG": {"state": {0: {"exp_avg": torch.ones(2)}}}}
