@@ -46,7 +46,7 @@ class Baseline:
         """What its networks are, in a sentence: the first paragraph of the docstring."""
         text = " ".join((inspect.getdoc(self.levels) or "").partition("\n\n")[0].split())
         assert text.endswith("."), f"the docstring of baseline {self.family} must say what its networks are"
-        return text.rstrip(".")
+        return f"{text[0].lower()}{text[1:-1]}".replace("`", "")
 
 
 def baseline(*, order: int, any_strength: bool = False) -> Callable[[Callable[..., Iterator[Level]]], Baseline]:

@@ -42,7 +42,7 @@ def _novelty(answer: bool | None, generated: SetFigures, heldout: SetFigures) ->
         place += ", copies themselves"
     overlap, theirs = max_iou.of(generated), max_iou.of(heldout)
     if overlap and theirs:
-        void = ", where no network could have too much" if theirs.mean + ALIKE >= 1 else ""
+        void = ", so that mistakes decide nothing" if theirs.mean + ALIKE >= 1 else ""
         place += f"; max IoU {overlap.mean:.2f} against {theirs.mean:.2f}{void}"
     return f"{answer_text(answer)}{copies} ({place})"
 
@@ -130,8 +130,8 @@ def shared_mistakes(figures: Figures) -> str:
         return ""
     if overlap.mean + ALIKE >= 1:
         return (
-            f"Held-out members, which are no copies, have a max IoU of {overlap.mean:.2f} themselves: here it can't "
-            "give a copy away. Two networks without mistakes have 1."
+            f"Held-out members have a max IoU of {overlap.mean:.2f} themselves: here it can't give a copy away. Two "
+            "networks without mistakes have 1."
         )
     return f"A copy of a member has a max IoU of 1; held-out members have {overlap.mean:.2f}."
 
@@ -155,7 +155,7 @@ def repetition(figures: Figures) -> str:
     if generated is None or count is None:
         return ""
     if count == 0:
-        return f"No generated network lies within {SAME:g} τ of another, as they are."
+        return f"No generated network lies within {SAME:g} τ of another one, as the rows are."
     lie = "lies" if count == 1 else "lie"
     return f"{count:,} of {generated.networks:,} generated networks {lie} within {SAME:g} τ of an earlier one."
 

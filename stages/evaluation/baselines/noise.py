@@ -13,8 +13,8 @@ from stages.evaluation.inputs import EvaluationInputs
 
 @baseline(order=10, any_strength=True)
 def noise(inputs: EvaluationInputs) -> Iterator[Level]:
-    """Random members plus Gaussian noise, whose standard deviation is the number times that of each tensor's values;
-    one number is such that the noise is as long as the generated networks' median distance.
+    """Random members plus Gaussian noise, whose standard deviation is the number times that of each tensor's values; a
+    number beside `evaluate.noise_levels` makes it about as long as the generated networks' median distance.
     """
     matched = float(inputs.nearest.distance.median() / inputs.spread.norm())
     for level in with_matched_level(inputs.params.noise_levels, matched):

@@ -129,7 +129,7 @@ def test_a_generator_that_adds_noise_to_members_is_no_better_than_noise(
     noise = torch.randn(members.shape, generator=torch.Generator().manual_seed(5))
     figures = evaluated(members + level * stds.repeat_interleave(sizes) * noise)
     assert answered(figures)[1:3] == (False, False)
-    assert "Better than the trivial baselines at equal distance: no" in sentences.verdict(figures)
+    assert "Better than every baseline as far from the members: no" in sentences.verdict(figures)
     assert figures.gain_over_baselines
     assert figures.gain_over_baselines.gain is not None
     assert figures.gain_over_baselines.gain < 0.01
@@ -142,7 +142,7 @@ def test_a_generator_that_adds_noise_to_members_is_no_better_than_noise(
 def test_a_generator_that_returns_unseen_members_is_indistinguishable(evaluated: Evaluate, unseen: torch.Tensor):
     figures = evaluated(unseen)
     assert answered(figures) == (True, True, True, True)
-    assert "indistinguishable" in sentences.verdict(figures)
+    assert "The classifiers don't tell them from held-out members" in sentences.verdict(figures)
     tests = two_sample.of(generated(figures))
     assert tests
     for test in (tests.weights, tests.outputs):
