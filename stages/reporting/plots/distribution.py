@@ -36,7 +36,7 @@ def _edges(distances: np.ndarray) -> np.ndarray:
 @plot(
     "Distance to the nearest member",
     "Aligned distances of networks to the nearest member: a generator that has learned the distribution puts its "
-    "networks where held-out members are; what lies nearer to members than these is nearer to a copy.",
+    "networks where held-out members are.",
 )
 def distances(figures: Figures) -> Figure | None:
     """Histograms of nearest-member distances of members, held-out members and generated networks."""

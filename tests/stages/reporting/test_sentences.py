@@ -187,17 +187,17 @@ def test_stages_summaries_are_phrases_and_what_no_phrase_knows_is_kept():
     [
         (
             [0.96, 0.961, 0.962],
-            "Without further training, generated networks are as good as members: 96.00 %",
+            "Without further training, generated networks are as good as members",
             "96.20 %",
         ),
         (
             [0.60, 0.958, 0.97],
-            "Generated networks need further training to be as good as members without any",
+            "Generated networks need further training to be as good as members",
             "97.00 %",
         ),
         (
             [0.60, 0.7, 0.8],
-            "Further training doesn't make generated networks as good as members without any",
+            "Further training doesn't make generated networks as good as members",
             "80.00 %",
         ),
     ],
