@@ -122,7 +122,9 @@ class Figures(Part):
     bar_quantile: float = 0.05
     """Quantile of the members' test scores, in [0, 1], that `bar` is."""
     tau: float | None = None
-    """The members' own median aligned distance to the nearest other member."""
+    """The members' own median aligned distance to the nearest other member, of another run where there is a `group`."""
+    group: str | None = None
+    """The fact about members that tells training runs apart: members of one run are not compared with one another."""
     relabelled: bool = True
     """Whether aligned distances are the least L2 found with networks relabelled to fit; otherwise rows are as they
     are."""

@@ -16,7 +16,8 @@ def tau(figures: Figures) -> str:
     """The unit of distance."""
     if figures.tau is None:
         return ""
-    what = f"τ is {figures.tau:.4g}, the median aligned distance of a member to the nearest other one"
+    other = "nearest other one" if figures.group is None else f"nearest one of another run ({figures.group})"
+    what = f"τ is {figures.tau:.4g}, the median aligned distance of a member to the {other}"
     if figures.relabelled:
         return f"{what}: the least L2 that was found with units relabelled to fit."
     return f"{what}; aligned distances are L2 as the rows are, since nothing was relabelled for them."

@@ -19,6 +19,7 @@ IMPORTED_HELD_OUT = (
     "further networks of the zoo, chosen at random and never shown to the flow: an ideal generator can't be told from "
     "them"
 )
+GROUPED_MEMBERS = "the networks that the flow learned from, each compared with those of other training runs only"
 UNKNOWN = "a baseline that this version doesn't know"
 
 
@@ -36,6 +37,7 @@ def glossary(figures: Figures) -> list[Entry]:
     for name, entry in figures.sets.items():
         names.setdefault(kind(entry), []).append(name)
     meanings = MEANINGS | ({"held-out": IMPORTED_HELD_OUT} if figures.imported else {})
+    meanings |= {"members": GROUPED_MEMBERS} if figures.group is not None else {}
     return [
         Entry(
             called[0] if len(called) == 1 else f"{called[0]}, ...",

@@ -48,7 +48,7 @@ def distance_normalised(networks: NetworkSet) -> Tensor:
     float, lambda distances: float(distances.median()), column=Column(70, TAU, brief=True), points="distance_in_tau"
 )
 def distance_in_tau(networks: NetworkSet) -> Tensor:
-    """Distance: aligned, to the nearest member, median; 1 τ is the members' own, each without itself."""
+    """Distance: aligned, to the nearest member, median; 1 τ is the members' own to one another."""
     return networks.nearest.distance / networks.reference.tau
 
 

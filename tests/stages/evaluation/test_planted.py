@@ -97,6 +97,7 @@ def generated(figures: Figures) -> SetFigures:
 def test_a_generator_that_returns_members_copies(evaluated: Evaluate, members: torch.Tensor):
     figures = evaluated(members)
     assert answered(figures)[:3] == (True, False, False)
+    assert (figures.imported, figures.relabelled, figures.group) == (False, True, None)
     assert "New: no, copies of members" in sentences.verdict(figures)
     distances, overlaps = distance_quotient.of(generated(figures)), max_iou.of(generated(figures))
     assert distances
