@@ -150,6 +150,8 @@ def _figures(inputs: EvaluationInputs, measured: dict[str, SetFigures]) -> Figur
         tolerance=reference.tolerance,
         bar_quantile=inputs.params.bar_quantile,
         tau=reference.tau,
+        relabelled=inputs.params.align_to_nearest > 0,
+        group=packed.attrs.get("group"),
         zoo=ZooSize(members=train, heldout=len(packed) - train),
         verdict=verdict(measured),
         sets=measured,

@@ -23,7 +23,8 @@ from PIL import Image
 from pipeline.config import PROJECT, load
 from pipeline.dag import STAGES, dag
 from pipeline.runner import Runner
-from stages.reporting.drawing import BLUE, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILLION
+from stages.reporting.drawing import STYLE
+from stages.reporting.looks import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION
 from stages.store.artifact import FOLDERS
 
 PICTURES = PROJECT / "conf" / "pictures"

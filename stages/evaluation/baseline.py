@@ -1,5 +1,6 @@
 """Trivial baselines: sets of networks that anybody can make from the members, without a generator."""
 
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -40,9 +41,19 @@ class Baseline:
         """Its name in figures and reports."""
         return self.levels.__name__
 
+    @property
+    def meaning(self) -> str:
+        """What its networks are, in a sentence: the first paragraph of the docstring."""
+        text = " ".join((inspect.getdoc(self.levels) or "").partition("\n\n")[0].split())
+        assert text.endswith("."), f"the docstring of baseline {self.family} must say what its networks are"
+        return f"{text[0].lower()}{text[1:-1]}".replace("`", "")
+
 
 def baseline(*, order: int, any_strength: bool = False) -> Callable[[Callable[..., Iterator[Level]]], Baseline]:
-    """Make a baseline of a function that gives its levels; reports show baselines by `order`."""
+    """Make a baseline of a function that gives its levels, and whose docstring says in the report what they are.
+
+    Reports show baselines by `order`.
+    """
     return lambda levels: Baseline(levels, order, any_strength)
 
 

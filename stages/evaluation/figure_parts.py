@@ -80,7 +80,7 @@ class Flatness(Part):
 
 
 class RoundTrip(Part):
-    """Mean score of held-out members rebuilt from the members' first k principal directions."""
+    """Mean score of a few held-out members (members, where there are none) rebuilt from members' first k directions."""
 
     k: list[int]
     """Numbers of principal directions, ascending."""
@@ -96,7 +96,8 @@ class Canonicalization(Part):
     spectrum: Flatness
     """How far the members' variances along principal directions are from equal."""
     barrier_before: float | None = None
-    """Loss barrier to the reference of members as trained, in nats or squared error, on validation data."""
+    """Mean loss half way to the reference less the mean of both ends, of a few members as trained, in nats or squared
+    error, on validation data."""
     barrier_after: float | None = None
     """The same of members in canonical form."""
     score_before: float | None = None
@@ -108,7 +109,7 @@ class Canonicalization(Part):
     largest_change: float | None = None
     """Of any single member's score."""
     bit_exact: bool | None = None
-    """Whether all members came back bit for bit."""
+    """Whether all of these members came back bit for bit, as they do unless units were rescaled."""
     pca_round_trip: RoundTrip | None = None
     """Scores of members rebuilt from fewer principal directions."""
 
@@ -136,7 +137,8 @@ class Curves(Part):
     heldout_loss: list[float]
     """The same loss on held-out members."""
     dispersion: list[float]
-    """Spread of generated points over that of training members; below 0.8 the flow is collapsing."""
+    """Root mean square distance of generated points from the training members' centre, over that of training members,
+    in the flow's space."""
 
 
 class Samples(Part):
@@ -149,9 +151,9 @@ class Samples(Part):
     score_std: list[float]
     """Population standard deviation of the scores over networks."""
     novelty: list[float]
-    """Median distance to a training member, in units of the members' own."""
+    """Median distance to the nearest training member, in units of the members' own, between tensors' sorted values."""
     novel_and_performant: list[float]
-    """Share in [0, 1]."""
+    """Share in [0, 1] that reaches the members' 5 % quantile of validation scores at a `novelty` of 1 or more."""
 
 
 class ScoreCurve(Part):

@@ -80,13 +80,16 @@ class Verdict(Part):
     """Answers about the generated networks; None: not measured, or too few networks to say."""
 
     accurate: bool | None = None
-    """The mean score is within one standard deviation of the held-out members'."""
+    """The mean score is at least the held-out members' mean less one standard deviation of theirs."""
     new: bool | None = None
-    """Median distance at least 0.9 of the held-out members', mean max IoU at most 0.05 above theirs."""
+    """The median distance to the nearest member is at least 0.9 of the held-out members', and the mean max IoU, if
+    there are test data, at most 0.05 above theirs. Unanswered where held-out members lie within 0.1 tau themselves."""
     better_than_baselines: bool | None = None
-    """A higher score, by two standard errors, than any baseline at the same distance from the members."""
+    """The mean score is higher, by more than two standard errors, than that of every baseline that gets as far from the
+    members: of noise and interpolation read between their levels, of others from 0.95 of the distance on. Unanswered
+    where none gets as far."""
     indistinguishable: bool | None = None
-    """No interval of the classifiers' AUC against held-out members lies above 0.5."""
+    """No 97.5 % interval of a classifier's AUC against held-out members, by weights or by outputs, lies above 0.5."""
 
 
 class Figures(Part):
@@ -119,7 +122,12 @@ class Figures(Part):
     bar_quantile: float = 0.05
     """Quantile of the members' test scores, in [0, 1], that `bar` is."""
     tau: float | None = None
-    """The members' own median L2 distance to the nearest other member, relabelled to fit."""
+    """The members' own median aligned distance to the nearest other member, of another run where there is a `group`."""
+    group: str | None = None
+    """The fact about members that tells training runs apart: members of one run are not compared with one another."""
+    relabelled: bool = True
+    """Whether aligned distances are the least L2 found with networks relabelled to fit; otherwise rows are as they
+    are."""
     zoo: ZooSize | None = None
     """How many networks there are to compare with."""
     verdict: Verdict = Verdict()

@@ -8,6 +8,8 @@ from stages.evaluation.metrics.two_sample import Separability, two_sample
 
 FAR, ALIKE = 0.9, 0.05
 """New: from this fraction of the held-out members' distance on, with max IoU at most so far above theirs."""
+COPIED = 0.1
+"""Networks nearer than this share of the distance that was to be expected are called copies."""
 
 
 def verdict(sets: Sets) -> Verdict:
@@ -16,7 +18,8 @@ def verdict(sets: Sets) -> Verdict:
     distance, usual = distance_in_tau.of(generated), distance_in_tau.of(heldout)
     assert distance is not None
     assert usual is not None
-    far, alike = distance >= FAR * usual, indistinguishable(generated)
+    far = distance >= FAR * usual if usual >= COPIED else None  # else held-out members are copies, too
+    alike = indistinguishable(generated)
     scores, theirs = score.of(generated), score.of(heldout)
     overlap, their_overlap = max_iou.of(generated), max_iou.of(heldout)
     if scores is None or theirs is None or overlap is None or their_overlap is None:
@@ -25,7 +28,7 @@ def verdict(sets: Sets) -> Verdict:
     return Verdict(
         accurate=scores.mean >= theirs.mean - theirs.std,
         new=far and overlap.mean <= their_overlap.mean + ALIKE,
-        better_than_baselines=gain.gain is None or gain.error is None or gain.gain > 2 * gain.error,
+        better_than_baselines=None if gain.gain is None or gain.error is None else gain.gain > 2 * gain.error,
         indistinguishable=alike,
     )
 

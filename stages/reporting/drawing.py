@@ -13,12 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from stages.evaluation.figures import SetFigures
+from stages.reporting.looks import INK
 
-INK = "#010203"
-"""Stands for the page's text colour while drawing; the SVG then says currentColor."""
-BLUE, SKY, GREEN, ORANGE, VERMILLION, PURPLE = "#0072b2", "#56b4e9", "#009e73", "#e69f00", "#d55e00", "#cc79a7"
-GREY = "#8a8f94"
 STYLE: dict[Any, Any] = {
     **dict.fromkeys(
         ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color", "grid.color"), INK
@@ -51,28 +47,6 @@ MOST_POINTS = 600
 """Points drawn of one curve: more can't be seen and make the page heavy."""
 
 
-@dataclass(frozen=True)
-class Look:
-    """The label, colour and marker of a kind of set, in every plot and table."""
-
-    label: str
-    colour: str
-    marker: str
-
-
-LOOKS = {
-    "members": Look("members", BLUE, "o"),
-    "held-out": Look("held-out", SKY, "D"),
-    "generated": Look("generated", VERMILLION, "^"),
-    "noise": Look("noise", GREEN, "v"),
-    "interpolation": Look("interpolation", ORANGE, "s"),
-    "soup": Look("soup", PURPLE, "P"),
-    "gaussian": Look("Gaussian", INK, "X"),
-    "retrieval": Look("retrieval", GREY, "h"),
-    "fresh": Look("fresh", GREY, "*"),
-}
-
-
 F = TypeVar("F")
 Draw = Callable[[F], Figure | None]
 """Draws figures of this kind: an evaluation's, or a sweep's."""
@@ -80,17 +54,26 @@ Draw = Callable[[F], Figure | None]
 
 @dataclass(frozen=True)
 class Plot(Generic[F]):
-    """A drawing with its title and the one sentence that says what to see; a wide one takes the page's full width."""
+    """A drawing with its title and a caption that says what to see; a wide one takes the page's full width.
+
+    What is right depends on the zoo, so a caption's rules of thumb are in `beside`: what held-out members show here.
+    """
 
     title: str
     caption: str
     draw: Draw[F]
     wide: bool
+    beside: Callable[[F], str] | None
 
     @property
     def name(self) -> str:
         """Unique on the page; the ids within the SVG begin with it."""
         return self.draw.__name__
+
+    def full_caption(self, figures: F) -> str:
+        """The caption, and what it means beside these held-out members."""
+        beside = self.beside(figures) if self.beside else ""
+        return f"{self.caption} {beside}".strip()
 
     def svg(self, figures: F, folder: Path | None = None) -> str | None:
         """The SVG, or None where `figures` lacks what is drawn; equal figures give equal text.
@@ -109,24 +92,16 @@ class Plot(Generic[F]):
             return svg
 
 
-def plot(title: str, caption: str, wide: bool = False) -> Callable[[Draw[F]], Plot[F]]:
+def plot(
+    title: str, caption: str, wide: bool = False, beside: Callable[[F], str] | None = None
+) -> Callable[[Draw[F]], Plot[F]]:
     """Make a plot of a function that draws."""
-    return lambda draw: Plot(title, caption, draw, wide)
+    return lambda draw: Plot(title, caption, draw, wide, beside)
 
 
 def numbers(values: Sequence[float | None] | None) -> np.ndarray:
     """A list as floats, null as NaN; empty where there is none."""
     return np.array([] if values is None else values, dtype=float)
-
-
-def kind(entry: SetFigures) -> str:
-    """A baseline's family, else the set's role."""
-    return entry.family or entry.role
-
-
-def look(entry: SetFigures) -> Look:
-    """How a set is drawn; families without a look of their own are grey."""
-    return LOOKS.get(kind(entry), Look(kind(entry), GREY, "."))
 
 
 def inline_svg(figure: Figure, name: str, title: str) -> str:
@@ -180,11 +155,11 @@ def pairs(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return x[:both][good], y[:both][good]
 
 
-def curve(axes: Axes, x: np.ndarray, y: np.ndarray, label: str, colour: str) -> None:
+def curve(axes: Axes, x: np.ndarray, y: np.ndarray, label: str, colour: str, line: str = "-") -> None:
     """A line through those points that have both numbers; none where there is none."""
     x, y = pairs(x, y)
     if len(x):
-        axes.plot(thin(x, MOST_POINTS), thin(y, MOST_POINTS), color=colour, label=label)
+        axes.plot(thin(x, MOST_POINTS), thin(y, MOST_POINTS), line, color=colour, label=label)
 
 
 def rule(axes: Axes, value: float | int | None, text: str, across: bool) -> None:

@@ -3,35 +3,50 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-from stages.evaluation.figures import Figures
+from stages.evaluation.figures import Figures, Verdict
 from stages.params.network import MLP, Model
-from stages.reporting import data_used, sentences
+from stages.reporting import data_used, definitions, sentences
 from stages.reporting.drawing import Plot
+from stages.reporting.glossary import glossary
 from stages.reporting.lineage import Run, single_values
 from stages.reporting.plots import SECTIONS
 from stages.reporting.tables import Table, distribution_table, relabelling_table, sets_table
-from stages.reporting.wording import score_text
 
 QUESTIONS = {
-    "accurate": "Accurate",
-    "new": "New",
-    "better_than_baselines": "Better than the baselines",
-    "indistinguishable": "Indistinguishable from held-out members",
+    "accurate": "As accurate as held-out members",
+    "new": "As new as held-out members",
+    "better_than_baselines": "Better than every baseline as far away",
+    "indistinguishable": "Not told from held-out members by a classifier",
 }
+"""The verdict's answers as questions; its fields' descriptions say what is asked exactly."""
 LEADS: dict[str, tuple[Callable[[Figures], str], ...]] = {
     "How good and how new": (sentences.gain,),
-    "Like trained networks, as a set": (sentences.separability, sentences.repetition),
+    "Like trained networks, as a set": (sentences.separability, sentences.heldout_distribution, sentences.repetition),
     "In use": (sentences.ensembles, sentences.further_training),
-    "The members and their relabelling": (sentences.round_trip, sentences.concentration, sentences.unpermuted),
+    "The members and their relabelling": (
+        sentences.round_trip,
+        definitions.barrier,
+        sentences.concentration,
+        sentences.unpermuted,
+    ),
 }
 """What a section says before it shows anything."""
 TABLES: dict[str, Callable[[Figures], Table | None]] = {
     "Like trained networks, as a set": distribution_table,
     "The members and their relabelling": relabelling_table,
 }
+
+
+class Drawing(NamedTuple):
+    """A plot, its SVG and its caption."""
+
+    plot: Plot
+    svg: str
+    caption: str
 
 
 @dataclass(frozen=True)
@@ -41,7 +56,7 @@ class Section:
     heading: str
     lead: str
     table: Table | None
-    drawings: list[tuple[Plot, str]]
+    drawings: list[Drawing]
 
 
 def write_page(path: Path, figures: Figures, run: Run, pictures: Path | None = None) -> None:
@@ -57,6 +72,7 @@ def write_page(path: Path, figures: Figures, run: Run, pictures: Path | None = N
         verdict=sentences.verdict(figures),
         badges=_badges(figures),
         sets=sets_table(figures),
+        glossary=glossary(figures),
         scale=_scale(figures),
         sections=[section for section in sections if section],
         lineage=run.lineage,
@@ -85,14 +101,14 @@ def title(figures: Figures, run: Run) -> str:
 
 def _subtitle(figures: Figures, run: Run) -> list[str]:
     """What was generated, from what, and when."""
-    network, dataset = figures.network, figures.dataset
+    network, dataset, trained_here = figures.network, figures.dataset, not figures.imported
     widths = "–".join(str(width) for width in network.widths) if isinstance(network, MLP) else ""
     kind = "" if network is None else network.model if isinstance(network, Model) else network.kind
     parts = (
         f"{kind} {widths}".strip(),
         f"{figures.parameters:,.0f} parameters" if figures.parameters is not None else "",
         dataset.name if dataset else "",
-        f"a subset of {dataset.train:,.0f} training examples" if dataset and dataset.train is not None else "",
+        f"a subset of {dataset.train:,.0f} training examples" if dataset and dataset.train and trained_here else "",
         f"{figures.test_examples:,.0f} test examples" if figures.test_examples is not None else "",
         run.created.replace("T", " ").replace("Z", " UTC"),
     )
@@ -100,21 +116,26 @@ def _subtitle(figures: Figures, run: Run) -> list[str]:
 
 
 def _badges(figures: Figures) -> list[dict[str, str]]:
-    """The questions with an answer each; null is its own answer."""
-    answers, texts = figures.verdict.model_dump(), {True: "yes", False: "no", None: "not measured"}
-    return [{"question": question, "answer": texts[answers[key]]} for key, question in QUESTIONS.items()]
+    """The questions with an answer each, and what is asked exactly; null is its own answer."""
+    answers = figures.verdict.model_dump()
+    return [
+        {
+            "question": question,
+            "kind": {True: "yes", False: "no", None: "open"}[answers[key]],
+            "answer": sentences.answer_text(answers[key]),
+            "meaning": " ".join(str(Verdict.model_fields[key].description).split()),
+        }
+        for key, question in QUESTIONS.items()
+    ]
 
 
 def _scale(figures: Figures) -> str:
-    """What the bar and τ are in this evaluation."""
-    bar, tau, tolerance = figures.bar, figures.tau, figures.tolerance
-    reached = f"{100 * (1 - figures.bar_quantile):.0f} % of the members reach"
+    """What the units of the table are in this evaluation, and what networks were scored on."""
     parts = (
-        f"The bar is {score_text(figures).text(bar)}, which {reached}." if bar is not None else "",
-        f"τ is {tau:.4g}, the median L2 distance of a member to the nearest other one." if tau is not None else "",
-        f"A prediction counts as a mistake when it is off by more than {tolerance:.4g}, the members' median."
-        if tolerance
-        else "",
+        definitions.bar(figures),
+        definitions.tau(figures),
+        definitions.tolerance(figures),
+        sentences.shared_mistakes(figures),
         sentences.sampled_members(figures),
         data_used.scored_on(figures),
         data_used.inputs(figures),
@@ -132,5 +153,7 @@ def _section(
         texts.append(sentences.speed(run.networks_per_minute))
     lead = " ".join(text for text in texts if text)
     table = TABLES[heading](figures) if heading in TABLES else None
-    drawings = [(plot, svg) for plot in plots if (svg := plot.svg(figures, pictures))]
+    drawings = [
+        Drawing(plot, svg, plot.full_caption(figures)) for plot in plots if (svg := plot.svg(figures, pictures))
+    ]
     return Section(heading, lead, table, drawings) if lead or table or drawings else None

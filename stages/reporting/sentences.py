@@ -1,17 +1,18 @@
 """Findings of an evaluation, one sentence each; empty where they weren't measured."""
 
-from stages.evaluation.figures import Figures, SetFigures
+from collections.abc import Mapping
+
+from stages.evaluation.figures import Figures, SetFigures, Summary
 from stages.evaluation.frontier import best_rival
-from stages.evaluation.metrics.novelty import distance_in_tau, max_iou
+from stages.evaluation.metrics.novelty import distance_in_tau, jensen_shannon, max_iou, wasserstein
 from stages.evaluation.metrics.performance import ensemble_curve, score
-from stages.evaluation.metrics.spread import duplicates
-from stages.evaluation.verdict import separability_tests
+from stages.evaluation.metrics.spread import SAME, dispersion, duplicates
+from stages.evaluation.metrics.two_sample import Separability
+from stages.evaluation.verdict import ALIKE, COPIED, separability_tests
 from stages.reporting.wording import score_text
 
 MOST_NOTES = 6
 """Operations named that were left unpermuted."""
-COPIED = 0.1
-"""Networks nearer than this share of the held-out members' distance are called copies."""
 
 
 def verdict(figures: Figures) -> str:
@@ -19,44 +20,68 @@ def verdict(figures: Figures) -> str:
     if not {"generated", "held-out"} <= figures.sets.keys():
         return ""
     generated, heldout = figures.sets["generated"], figures.sets["held-out"]
-    answers, words = figures.verdict, score_text(figures)
-    new = f"New: {_novelty(bool(answers.new), generated, heldout)}."
-    scores, theirs = score.of(generated), score.of(heldout)
+    first = _accuracy(figures, score.of(generated), score.of(heldout))
+    new = f"New: {_novelty(figures.verdict.new, generated, heldout)}."
+    return " ".join(part for part in (first, new, _baselines(figures), _separability(figures)) if part)
+
+
+def _accuracy(figures: Figures, scores: Summary | None, theirs: Summary | None) -> str:
     if scores is None or theirs is None:
-        return f"Accuracy can't be judged without test data. {new}{_separability(figures)}"
+        return "Accuracy can't be judged without test data."
+    words = score_text(figures)
     good, name = ("accurate", "") if figures.score == "accuracy" else ("good", f"{words.name} ")
-    means = f"{name}{words.text(scores.mean)} against {words.text(theirs.mean)} of held-out members"
-    rival = best_rival(figures.sets, distance_in_tau.of(generated) or 0.0)
-    why = f"{rival.name} keeps {words.text(rival.score)} there" if rival else "none of them gets as far"
-    return (
-        f"As {good} as members: {_yes_or_no(answers.accurate)} ({means}). {new} Better than the trivial baselines at "
-        f"equal distance: {_yes_or_no(answers.better_than_baselines)} ({why}).{_separability(figures)}"
-    )
+    means = f"{name}{words.text(scores.mean)} against {words.spread(theirs.mean, theirs.std)}"
+    return f"As {good} as held-out members: {answer_text(figures.verdict.accurate)} ({means})."
 
 
-def _novelty(answer: bool, generated: SetFigures, heldout: SetFigures) -> str:
+def _novelty(answer: bool | None, generated: SetFigures, heldout: SetFigures) -> str:
     far, usual = distance_in_tau.of(generated) or 0.0, distance_in_tau.of(heldout) or 0.0
-    copies = ", copies of members" if not answer and far < COPIED * usual else ""
-    place = f"nearest member at {far:.2f} τ where held-out members are at {usual:.2f}"
+    copies = ", copies of members" if answer is False and far < COPIED * usual else ""
+    place = f"nearest member at {far:.2f} τ where held-out members are at {usual:.2f} τ"
+    if usual < COPIED:
+        place += ", copies themselves"
     overlap, theirs = max_iou.of(generated), max_iou.of(heldout)
     if overlap and theirs:
-        place += f"; max IoU {overlap.mean:.2f} against {theirs.mean:.2f}"
-    return f"{_yes_or_no(answer)}{copies} ({place})"
+        void = ", so that mistakes decide nothing" if theirs.mean + ALIKE >= 1 else ""
+        place += f"; max IoU {overlap.mean:.2f} against {theirs.mean:.2f}{void}"
+    return f"{answer_text(answer)}{copies} ({place})"
+
+
+def _baselines(figures: Figures) -> str:
+    """The answer, and the baseline that decides it, by name."""
+    generated, words = figures.sets["generated"], score_text(figures)
+    scores, far = score.of(generated), distance_in_tau.of(generated)
+    if scores is None or far is None:
+        return ""
+    answer, rival = figures.verdict.better_than_baselines, best_rival(figures.sets, far)
+    why = "none gets as far"
+    if rival is not None:
+        own = distance_in_tau.of(figures.sets.get(rival.name))
+        place = f"between its levels, at {far:.2f} τ" if own is None else f"at {own:.2f} τ"
+        close = ", less than two standard errors apart" if not answer and scores.mean > rival.score else ""
+        why = f"{words.text(scores.mean)} against {words.text(rival.score)} of {rival.name} {place}{close}"
+    return f"Better than every baseline as far from the members: {answer_text(answer)} ({why})."
 
 
 def _separability(figures: Figures) -> str:
+    """Whether classifiers tell generated networks from held-out members, and whether they tell members themselves."""
     alike, tests = figures.verdict.indistinguishable, separability_tests(figures.sets["generated"])
     if alike is None or not tests:
         return ""
-    aucs = ", ".join(f"{test.auc:.2f} ({test.low:.2f} to {test.high:.2f}) by {name}" for name, test in tests.items())
-    answer = (
-        "indistinguishable from held-out members" if alike else "distinguished from held-out members by a classifier"
-    )
-    return f" They are {answer}: AUC {aucs}; 0.5 is chance."
+    who = "The classifiers don't tell them" if alike else "A classifier tells them"
+    members = figures.sets.get("members")
+    others = {name: test for name, test in separability_tests(members).items() if test.low > 0.5} if members else {}
+    too = "" if not others else f" Members are told from held-out members, too: AUC {_aucs(others)}."
+    return f"{who} from held-out members: AUC {_aucs(tests)}; 0.5 is chance.{too}"
 
 
-def _yes_or_no(answer: bool | None) -> str:
-    return "yes" if answer else "no"
+def _aucs(tests: Mapping[str, Separability]) -> str:
+    return ", ".join(f"{test.auc:.2f} ({test.low:.2f} to {test.high:.2f}) by {name}" for name, test in tests.items())
+
+
+def answer_text(answer: bool | None) -> str:
+    """An answer in words."""
+    return {True: "yes", False: "no", None: "can't be said"}[answer]
 
 
 def findings(figures: Figures, networks_per_minute: float | None = None) -> list[str]:
@@ -78,27 +103,49 @@ def gain(figures: Figures) -> str:
         return ""
     if difference.rival is None or difference.gain is None:
         return f"No baseline gets as far from the members as the generated networks ({difference.at:.2f} τ)."
-    where, error = f"At {difference.at:.2f} τ from the members", difference.error
-    if abs(difference.gain) <= max(2 * (error or 0.0), 5e-5):
-        margin = "" if error is None else f" ({words.difference(difference.gain, error)})"
-        return (
-            f"{where} generated networks do as well as the best baseline, {difference.rival}, within two standard "
-            f"errors{margin}."
-        )
-    comparison, by = "better" if difference.gain > 0 else "worse", words.difference(abs(difference.gain), error)
-    return f"{where} generated networks do {comparison} than the best baseline, {difference.rival}, by {by}."
+    who = f"Generated networks, at {difference.at:.2f} τ from the members,"
+    rival, error = f"the best baseline that gets as far, {difference.rival}", difference.error
+    if error is not None and abs(difference.gain) <= 2 * error:
+        margin = words.difference(difference.gain, error)
+        return f"{who} differ from {rival}, by less than two standard errors ({margin})."
+    comparison = "better" if difference.gain > 0 else "worse"
+    return f"{who} do {comparison} than {rival}, by {words.difference(abs(difference.gain), error)}."
 
 
 def separability(figures: Figures) -> str:
-    """Whether a classifier separates generated from held-out networks."""
+    """How well a classifier tells generated from held-out networks."""
     generated = figures.sets.get("generated")
     tests = separability_tests(generated) if generated else {}
     if not tests:
         return ""
-    aucs = " and ".join(
-        f"{test.auc:.2f} ({test.low:.2f} to {test.high:.2f}) by their {name}" for name, test in tests.items()
+    return (
+        f"Classifiers that are to tell generated from held-out networks have an AUC of {_aucs(tests)}; 0.5 is chance."
     )
-    return f"A classifier separates generated from held-out networks with an AUC of {aucs}; 0.5 is chance."
+
+
+def shared_mistakes(figures: Figures) -> str:
+    """What a copy's max IoU of 1 says beside that of held-out members, which are no copies."""
+    overlap = max_iou.of(figures.sets.get("held-out"))
+    if overlap is None:
+        return ""
+    if overlap.mean + ALIKE >= 1:
+        return (
+            f"Held-out members have a max IoU of {overlap.mean:.2f} themselves: here it can't give a copy away. Two "
+            "networks without mistakes have 1."
+        )
+    return f"A copy of a member has a max IoU of 1; held-out members have {overlap.mean:.2f}."
+
+
+def heldout_distribution(figures: Figures) -> str:
+    """What an ideal generator would show of those figures whose ideal isn't known beforehand."""
+    heldout = figures.sets.get("held-out")
+    shown = {
+        dispersion: "dispersion {:.3f}",
+        wasserstein: "Wasserstein {:.3f} τ",
+        jensen_shannon: "Jensen-Shannon {:.3f}",
+    }
+    parts = [text.format(value) for metric, text in shown.items() if (value := metric.of(heldout)) is not None]
+    return f"What an ideal generator shows is what held-out members do: {', '.join(parts)}." if parts else ""
 
 
 def repetition(figures: Figures) -> str:
@@ -108,8 +155,9 @@ def repetition(figures: Figures) -> str:
     if generated is None or count is None:
         return ""
     if count == 0:
-        return "No generated network repeats another."
-    return f"{count:,} of {generated.networks:,} generated networks repeat{'s' if count == 1 else ''} an earlier one."
+        return f"No generated network lies within {SAME:g} τ of another one, as the rows are."
+    lie = "lies" if count == 1 else "lie"
+    return f"{count:,} of {generated.networks:,} generated networks {lie} within {SAME:g} τ of an earlier one."
 
 
 def sampled_members(figures: Figures) -> str:
@@ -126,26 +174,26 @@ def sampled_members(figures: Figures) -> str:
 
 
 def further_training(figures: Figures) -> str:
-    """Whether generated networks need fine-tuning.
+    """Whether generated networks are as good as members before any further training, and how soon they are if not.
 
-    They don't if their mean at the first step is no more than one standard deviation below the members'.
+    They are if their mean at the first step is no more than one standard deviation below the members'.
     """
     runs, words = figures.finetuning, score_text(figures)
     if runs is None or not {"generated", "members"} <= runs.sets.keys():
         return ""
     generated, members = runs.sets["generated"].mean, runs.sets["members"].mean
     bar, steps = members[0] - runs.sets["members"].std[0], runs.steps
-    place = f"{words.text(generated[0])} where members have {words.text(members[0])}"
+    spread = runs.sets["members"].std[0]
+    place = f"{words.text(generated[0])} against {words.spread(members[0], spread)}, of {runs.networks:,} networks each"
+    later = f"; after {steps[-1]:,} steps {words.text(generated[-1])} against {words.text(members[-1])}"
+    later = later if len(steps) > 1 else ""
     if generated[0] >= bar:
-        last = f"{words.text(generated[-1])} and {words.text(members[-1])}"
-        later = "" if len(steps) == 1 else f"; after {steps[-1]} steps of training {last}"
-        return f"The generated networks need no fine-tuning: {place}{later}."
+        return f"Without further training, generated networks are as good as members: {place}{later}."
     level = next((i for i, mean in enumerate(generated) if mean >= bar), None)
-    reached, below = (-1, ", still below") if level is None else (level, "")
-    return (
-        f"The generated networks need fine-tuning: {place}; {steps[reached]} steps bring them to "
-        f"{words.text(generated[reached])}{below}."
-    )
+    if level is None:
+        return f"Further training doesn't make generated networks as good as members without any: {place}{later}."
+    soon = f"; {steps[level]:,} steps bring them to {words.text(generated[level])}"
+    return f"Generated networks need further training to be as good as members without any: {place}{soon}{later}."
 
 
 def ensembles(figures: Figures) -> str:
@@ -158,22 +206,24 @@ def ensembles(figures: Figures) -> str:
     if not common or (size := max(common)) == 1:
         return ""
     generated, trained = (score_text(figures).text(by_size[size]) for by_size in scores)
-    return f"Averaged, {size:,} generated networks reach {generated}, as many members {trained}."
+    return f"Averages of {size:,} generated networks have {generated} on average, of as many members {trained}."
 
 
 def speed(networks_per_minute: float | None) -> str:
     """How fast networks are generated."""
     if networks_per_minute is None:
         return ""
-    return f"{networks_per_minute:,.0f} networks are generated per minute, ready to use."
+    return f"{networks_per_minute:,.0f} networks were generated per minute."
 
 
 def round_trip(figures: Figures) -> str:
-    """Whether undoing the relabelling gives back what was trained."""
+    """Whether undoing the relabelling gave back what was trained, of those members that this was tried with."""
     exact = figures.canonicalization.bit_exact if figures.canonicalization else None
     if exact is None:
         return ""
-    return f"Relabelled and put back, members are {'' if exact else 'not '}what they were, bit for bit."
+    if exact:
+        return "Brought to canonical form and back, the members probed are what they were, bit for bit."
+    return "Brought to canonical form and back, not all members probed are what they were, bit for bit."
 
 
 def concentration(figures: Figures) -> str:
@@ -182,8 +232,8 @@ def concentration(figures: Figures) -> str:
         return ""
     spectrum = figures.canonicalization.spectrum
     return (
-        f"Their {spectrum.k:,} principal directions have an effective rank of {spectrum.effective_rank:.1f}; the first "
-        f"varies {spectrum.ev0_over_median:.3g} times as much as the median one."
+        f"The members' {spectrum.k:,} principal directions have an effective rank of {spectrum.effective_rank:.1f}; "
+        f"the variance along the first is {spectrum.ev0_over_median:.3g} times the median one."
     )
 
 
@@ -193,6 +243,6 @@ def unpermuted(figures: Figures) -> str:
         return ""
     notes = figures.alignment.unpermuted
     if not notes:
-        return "No operation was left out for want of a rule."
+        return "The derivation of the symmetry names nothing that it left unpermuted."
     more = [f"and {len(notes) - MOST_NOTES} more"] if len(notes) > MOST_NOTES else []
     return f"Left as trained: {'; '.join([*notes[:MOST_NOTES], *more])}."

@@ -10,25 +10,13 @@ from matplotlib.figure import Figure
 
 from stages.evaluation.metrics.novelty import distance_in_tau
 from stages.evaluation.metrics.performance import score as score_metric
-from stages.reporting.drawing import (
-    BLUE,
-    GREEN,
-    GREY,
-    INK,
-    ORANGE,
-    PURPLE,
-    SKY,
-    VERMILLION,
-    in_percent,
-    new_axes,
-    plot,
-    rule,
-    with_legend,
-)
+from stages.reporting.drawing import in_percent, new_axes, plot, rule, with_legend
+from stages.reporting.looks import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, SKY, VERMILLION
 from stages.reporting.page import template
 from stages.reporting.sweep_results import CALLS, OverRuns, SweepResults, SweepRow, columns, value_text
 
 COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, GREY, INK)
+"""Of settings: all lines are of generated networks, so that on this page no colour means a kind of set."""
 MARKERS = ("o", "^", "s", "D", "v", "P", "X", "h")
 LINES = ("-", "--", ":")
 """Distinguish lines once all colours are taken."""
@@ -80,8 +68,8 @@ def score(sweep: SweepResults) -> Figure | None:
 
 @plot(
     "Novelty",
-    "Median distance of generated networks to the nearest member: at 0 they are copies, at 1 they lie as far from "
-    "every member as members do from each other.",
+    "Median distance of generated networks to the nearest member: at 0 they are copies, at 1 it is the members' own "
+    "median to the nearest other member.",
 )
 def novelty(sweep: SweepResults) -> Figure | None:
     """The distance to the nearest member against what varies."""

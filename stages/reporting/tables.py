@@ -9,7 +9,7 @@ from stages.evaluation.figures import Figures, SetFigures, Summary
 from stages.evaluation.metric import Metric
 from stages.evaluation.metrics import COLUMNS
 from stages.evaluation.metrics.performance import score
-from stages.reporting.drawing import INK, look
+from stages.reporting.looks import INK, look
 from stages.reporting.wording import ScoreText, score_text
 
 NONE = "–"
@@ -68,9 +68,9 @@ def relabelling_table(figures: Figures) -> Table | None:
     }
     rows = [Row(label, "members", None, cells) for label, cells in lines.items() if {*cells} != {NONE}]
     columns = [
-        ("As trained", "the members as they were trained or imported"),
-        ("Relabelled", "after their units were brought into the reference's order"),
-        ("Put back", "after that was undone: nothing may change"),
+        ("As trained", "a few members as they were trained or imported, scored on at most 1,000 test examples"),
+        ("Relabelled", "the same in canonical form, their units in the order that fits the reference best"),
+        ("Put back", "the same after that was undone"),
     ]
     return Table("Members relabelled", "", columns, rows) if rows else None
 
@@ -89,7 +89,7 @@ def _table(label: str, figures: Figures, metrics: Sequence[Metric[Any]], with_co
             count = (f"{entry.networks:,}",) if with_count else ()
             rows.append(Row(name, entry.role, look(entry).colour.replace(INK, "currentColor"), (*count, *cells)))
     if with_count:
-        columns = [("Networks", "how many there are in the set"), *columns]
+        columns = [("Networks", "how many were measured"), *columns]
     return Table(label, "Set", columns, rows)
 
 

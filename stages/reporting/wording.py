@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from stages.evaluation.figures import Figures, Summary
+from stages.evaluation.figures import Figures
 
 
 @dataclass(frozen=True)
@@ -17,9 +17,9 @@ class ScoreText:
         """A value in a sentence."""
         return f"{100 * value:.2f} %" if self.percent else f"{value:.4f}"
 
-    def spread(self, summary: Summary) -> str:
-        """Mean and standard deviation in hundredths, for a table."""
-        return f"{100 * summary.mean:.2f} ± {100 * summary.std:.2f}"
+    def spread(self, mean: float, std: float) -> str:
+        """A mean and its standard deviation in a sentence."""
+        return f"{100 * mean:.2f} ± {100 * std:.2f} %" if self.percent else f"{mean:.4f} ± {std:.4f}"
 
     def difference(self, value: float, error: float | None = None) -> str:
         """A difference of scores, with its standard error."""

@@ -62,6 +62,8 @@ def test_what_needs_data_is_left_out_and_said_so(unjudged: tuple[Path, dict[str,
     assert figures["dataset"] is None
     assert "score" not in figures["sets"]["generated"]
     assert figures["sets"]["generated"]["distance_in_tau"] > 0
+    assert figures["imported"] is True
+    assert figures["relabelled"] is True
     assert figures["verdict"]["accurate"] is None
     assert "without test data" in read_summary(made["report"].path).verdict
     write_page(tmp_path / "report.html", read_figures(made["evaluate"].path), Run())

@@ -13,7 +13,9 @@ from stages.evaluation.inputs import EvaluationInputs
 
 @baseline(order=40)
 def gaussian(inputs: EvaluationInputs) -> Iterator[Level]:
-    """With the members' mean and standard deviation along each principal direction."""
+    """Draws from a Gaussian with the members' mean and variances, independent along their principal directions: the
+    null model of a generator.
+    """
     yield Level("null", partial(gaussian_codes, inputs.encode(inputs.members), inputs.decode))
 
 

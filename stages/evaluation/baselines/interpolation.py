@@ -11,9 +11,8 @@ from stages.evaluation.inputs import EvaluationInputs
 
 @baseline(order=20, any_strength=True)
 def interpolation(inputs: EvaluationInputs) -> Iterator[Level]:
-    """At each fraction of the parameters, and at the one that moves members as far as the generated networks lie.
-
-    Half the way to another member is the farthest.
+    """Points between random pairs of members in canonical form, at the number's fraction of the way; a number beside
+    `evaluate.interpolation_fractions` makes it about as long as the generated networks' median distance, if it can.
     """
     pair = (2 * torch.from_numpy(inputs.packed.facts("pca/variance")).sum()).sqrt()  # root mean square distance
     matched = min(0.5, float(inputs.nearest.distance.median() / pair))

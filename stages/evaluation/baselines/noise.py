@@ -13,7 +13,9 @@ from stages.evaluation.inputs import EvaluationInputs
 
 @baseline(order=10, any_strength=True)
 def noise(inputs: EvaluationInputs) -> Iterator[Level]:
-    """At each level of the parameters, and at the one that moves members as far as the generated networks lie."""
+    """Random members plus Gaussian noise, whose standard deviation is the number times that of each tensor's values; a
+    number beside `evaluate.noise_levels` makes it about as long as the generated networks' median distance.
+    """
     matched = float(inputs.nearest.distance.median() / inputs.spread.norm())
     for level in with_matched_level(inputs.params.noise_levels, matched):
         yield Level(f"{level:g}", partial(noisy_members, inputs.members, inputs.spread, level))

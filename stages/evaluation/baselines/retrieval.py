@@ -10,7 +10,7 @@ from stages.evaluation.inputs import EvaluationInputs
 
 @baseline(order=50)
 def retrieval(inputs: EvaluationInputs) -> Iterator[Level]:
-    """As many as there are generated networks."""
+    """The member nearest to each generated network, as the rows are: what a generator that copies would give."""
     yield Level("", lambda count, draw: nearest_members(inputs.generated, inputs.members), selected=False)
 
 

@@ -11,7 +11,7 @@ from stages.evaluation.inputs import EvaluationInputs
 
 @baseline(order=30)
 def soup(inputs: EvaluationInputs) -> Iterator[Level]:
-    """Of each size of the parameters that the zoo has members for."""
+    """Means of so many random members in canonical form as the number says."""
     for size in (size for size in inputs.params.soup_sizes if size <= len(inputs.members)):
         yield Level(f"{size}", partial(soups, inputs.members, size))
 

@@ -16,7 +16,7 @@ BINS = 20
 
 @per_network(of_outputs=True, column=Column(60, RATIO, brief=True), points="max_iou")
 def max_iou(networks: NetworkSet) -> Tensor:
-    """Max IoU: largest overlap of a network's mistakes with those of one member, mean; 1 is a copy."""
+    """Max IoU: largest overlap (intersection over union) of a network's mistakes with those of one member, mean."""
     return networks.overlap.largest
 
 
@@ -28,19 +28,19 @@ def mean_iou(networks: NetworkSet) -> Tensor:
 
 @per_network(column=Column(100, LENGTH, "distribution", "quantiles"))
 def distance(networks: NetworkSet) -> Tensor:
-    """Distance: L2 to the nearest member in canonical space; first tenth, median and last tenth of the networks."""
+    """Distance as is: L2 to the nearest member, rows in canonical form; first tenth, median and last tenth."""
     return networks.nearest.as_is
 
 
 @per_network(column=Column(110, LENGTH, "distribution", "quantiles"))
 def distance_quotient(networks: NetworkSet) -> Tensor:
-    """Aligned distance: the same with networks aligned to each near member, so that no relabelling hides a copy."""
+    """Aligned distance: the least L2 to a member that was found with the network relabelled to fit; likewise."""
     return networks.nearest.distance
 
 
 @per_network(column=Column(120, LENGTH, "distribution", "quantiles"))
 def distance_normalised(networks: NetworkSet) -> Tensor:
-    """Normalized distance: the same with every tensor divided by its standard deviation."""
+    """Normalized distance: to that same member, every tensor divided by its standard deviation; likewise."""
     return networks.nearest.normalised
 
 
@@ -48,20 +48,20 @@ def distance_normalised(networks: NetworkSet) -> Tensor:
     float, lambda distances: float(distances.median()), column=Column(70, TAU, brief=True), points="distance_in_tau"
 )
 def distance_in_tau(networks: NetworkSet) -> Tensor:
-    """Distance: to the nearest member, median; 1 τ is what it is for a member itself."""
+    """Distance: aligned, to the nearest member, median; 1 τ is the members' own to one another."""
     return networks.nearest.distance / networks.reference.tau
 
 
 @metric(column=Column(130, FINE_TAU, "distribution"))
 def wasserstein(networks: NetworkSet) -> float:
-    """Wasserstein: distance of the nearest-member distances from the members' own, in τ; 0 is equal."""
+    """Wasserstein: distance of the set's aligned distances from the members' own, in τ; 0 where these agree."""
     own = networks.reference.distance.own.distance
     return wasserstein_distance(networks.nearest.distance, own) / networks.reference.tau
 
 
 @metric(column=Column(140, FINE_RATIO, "distribution"))
 def jensen_shannon(networks: NetworkSet) -> float:
-    """Jensen-Shannon: distance of the same two distributions; 0 is equal, 1 is no overlap."""
+    """Jensen-Shannon: distance of the same two as histograms of 20 bins; 0 where these agree, 1 without overlap."""
     return jensen_shannon_distance(networks.nearest.distance, networks.reference.distance.own.distance)
 
 
@@ -73,7 +73,7 @@ def nearest_members_hit(networks: NetworkSet) -> Tensor:
 
 @metric(of_outputs=True, column=Column(80, WHOLE_PERCENT, brief=True), scalar=lambda shares: shares.get("1.0"))
 def novel_and_performant(networks: NetworkSet) -> dict[str, float]:
-    """N&P@1: novel and performant, the share above the bar and farther than 1 τ from every member."""
+    """N&P@1: novel and performant, the share that reaches the bar and is farther than 1 τ from every member."""
     reference = networks.reference
     assert reference.bar is not None
     performant = networks.outcome.scores >= reference.bar

@@ -13,7 +13,7 @@ from stages.evaluation.network_set import NetworkSet
 
 @per_network(of_outputs=True, column=Column(10, SCORE, show="spread", brief=True), points="score")
 def score(networks: NetworkSet) -> Tensor:
-    """Score: of the networks on the test examples, mean ± standard deviation."""
+    """Score: on the test examples, mean ± standard deviation over the networks."""
     return networks.outcome.scores
 
 

@@ -17,7 +17,9 @@ DIRECTIONS = 200
 
 @metric(column=Column(150, FINE_RATIO, "distribution"))
 def dispersion(networks: NetworkSet) -> float:
-    """Dispersion: root mean square of the principal coordinates over the members'; 1 is right, below 0.8 collapse."""
+    """Dispersion: root mean square of the whitened coordinates along the members' principal directions, over the
+    members' own.
+    """
     return relative_spread(networks.codes, networks.reference.codes)
 
 
@@ -31,7 +33,7 @@ def dispersion_by_direction(networks: NetworkSet) -> list[float] | None:
 
 @metric()
 def duplicates(networks: NetworkSet) -> int:
-    """Duplicates: how many networks repeat an earlier one of the set."""
+    """Duplicates: how many networks lie within 0.01 τ of an earlier one of the set, as the rows are."""
     return count_duplicates(distances(networks.rows, networks.rows), SAME * networks.reference.tau)
 
 

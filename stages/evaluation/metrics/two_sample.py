@@ -70,7 +70,7 @@ class TwoSample(Part):
     scalar=lambda tests: (tests.outputs or tests.weights).auc,
 )
 def two_sample(networks: NetworkSet) -> TwoSample | None:
-    """AUC: of a classifier that separates the set from held-out members by outputs, else by weights; 0.5 is chance.
+    """AUC: of a classifier that is to tell the set from held-out members by outputs, else by weights; 0.5 is chance.
 
     Along directions that favour neither set: the members' own components are fitted to them, and would separate them.
     """

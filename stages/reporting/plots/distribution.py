@@ -13,12 +13,11 @@ from stages.evaluation.metrics.performance import per_class
 from stages.evaluation.metrics.spread import dispersion_by_direction
 from stages.evaluation.metrics.two_sample import Separability
 from stages.evaluation.metrics.two_sample import two_sample as two_sample_tests
-from stages.reporting.drawing import INK, SPAN, curve, in_percent, look, new_axes, numbers, plot, rule, with_legend
+from stages.reporting.drawing import SPAN, curve, in_percent, new_axes, numbers, plot, rule, with_legend
+from stages.reporting.looks import OPEN, Look, look
 from stages.reporting.plots.score_and_novelty import points
 
 BINS, MOST_CLASSES = 40, 60
-BY_WEIGHTS, BY_OUTPUTS = "o", "s"
-"""Marks of the two classifiers."""
 
 
 def _main_sets(figures: Figures) -> dict[str, SetFigures]:
@@ -36,8 +35,8 @@ def _edges(distances: np.ndarray) -> np.ndarray:
 
 @plot(
     "Distance to the nearest member",
-    "How far networks are from the nearest member: a generator that has learned the distribution puts its networks "
-    "where held-out members are; a peak further to the left is copies.",
+    "Aligned distances of networks to the nearest member: a generator that has learned the distribution puts its "
+    "networks where held-out members are.",
 )
 def distances(figures: Figures) -> Figure | None:
     """Histograms of nearest-member distances of members, held-out members and generated networks."""
@@ -64,10 +63,20 @@ def distances(figures: Figures) -> Figure | None:
     return with_legend(axes)
 
 
+def _heldout_spread(figures: Figures) -> str:
+    """Between what held-out members' spread lies, which is what an ideal generator would show."""
+    spread = numbers(dispersion_by_direction.of(figures.sets.get("held-out")))
+    if not len(spread):
+        return ""
+    return f"Held-out members, which an ideal generator resembles, have {spread.min():.2f} to {spread.max():.2f} here."
+
+
 @plot(
     "Spread by direction",
-    "How widely networks are spread along each principal direction of the members, relative to these: 1 throughout is "
-    "right, a direction near 0 has collapsed.",
+    "How widely networks are spread along each principal direction of the members, as root mean square around these' "
+    "mean, over how widely the members are. The directions are fitted to the members, who have 1 along each; others "
+    "needn't.",
+    beside=_heldout_spread,
 )
 def directions(figures: Figures) -> Figure | None:
     """Dispersion along each principal direction, for held-out and generated networks."""
@@ -85,17 +94,17 @@ def directions(figures: Figures) -> Figure | None:
     return with_legend(axes)
 
 
-def _draw_auc(axes: Axes, row: float, test: Separability, colour: str, marker: str) -> None:
+def _draw_auc(axes: Axes, row: float, test: Separability, mark: Look, fill: str) -> None:
     """An AUC with its interval."""
-    axes.plot([test.low, test.high], [row, row], color=colour, linewidth=2, alpha=0.55, solid_capstyle="butt")
-    axes.plot(test.auc, row, marker, color=colour, markersize=5, markeredgewidth=0)
+    axes.plot([test.low, test.high], [row, row], color=mark.colour, linewidth=2, alpha=0.55, solid_capstyle="butt")
+    axes.plot(test.auc, row, mark.marker, color=mark.colour, markersize=5.5, markerfacecolor=fill)
 
 
 @plot(
     "Classifier two-sample tests",
-    "Area under the curve (AUC), with its interval, of a classifier that separates each set from held-out members by "
-    "weights (circles) or by outputs (squares): 0.5 is chance, 1 is certainty. On the right, the p-value of an MMD "
-    "test: a small one means that the two differ.",
+    "Area under the curve (AUC), with its 97.5 % interval, of a classifier that is to tell each set from held-out "
+    "members by weights (filled) or by outputs (open): 0.5 is chance, 1 is certainty. On the right, the p-value of a "
+    "kernel test (MMD) of the weights: how often it would come out as large if both were of one distribution.",
 )
 def two_sample(figures: Figures) -> Figure | None:
     """Two-sample tests of each set against held-out members."""
@@ -105,24 +114,22 @@ def two_sample(figures: Figures) -> Figure | None:
     axes = new_axes(4.6, 0.9 + 0.3 * len(by_set), "AUC", "")
     axes.grid(visible=False, axis="y")
     for row, (name, tests) in enumerate(by_set.items()):
-        colour = look(figures.sets[name]).colour
-        _draw_auc(axes, row - 0.15, tests.weights, colour, BY_WEIGHTS)
+        mark = look(figures.sets[name])
+        _draw_auc(axes, row - 0.15, tests.weights, mark, mark.colour)
         if tests.outputs:
-            _draw_auc(axes, row + 0.15, tests.outputs, colour, BY_OUTPUTS)
+            _draw_auc(axes, row + 0.15, tests.outputs, mark, OPEN)
         text: dict[str, Any] = {"fontsize": 8, "alpha": 0.75, "va": "center"}
         axes.text(1.02, row, f"p {tests.mmd.p:.2g}", transform=axes.get_yaxis_transform(), **text)
     axes.set_yticks(range(len(by_set)), list(by_set))
     axes.set_ylim(len(by_set) - 0.5, -0.5)
     axes.set_xlim(min(0.45, axes.get_xlim()[0]), 1.02)
     rule(axes, 0.5, "chance", across=False)
-    for label, marker in (("weights", BY_WEIGHTS), ("outputs", BY_OUTPUTS)):
-        axes.plot([], [], marker, color=INK, markersize=5, markeredgewidth=0, label=label)
     return with_legend(axes)
 
 
 @plot(
     "Accuracy by class",
-    "Mean accuracy on each class: generated networks that are good overall may still have lost one.",
+    "Mean test accuracy on the examples of each class: networks that are good overall may still have lost one.",
 )
 def classes(figures: Figures) -> Figure | None:
     """Per-class accuracy of members, held-out members and generated networks."""

@@ -11,11 +11,8 @@ from stages.evaluation.figure_parts import ScoreCurve
 from stages.evaluation.figures import Figures
 from stages.evaluation.metrics.performance import EnsembleCurve, ensemble_curve
 from stages.reporting.drawing import (
-    LOOKS,
-    Look,
     in_percent,
     log_scale_with_ticks,
-    look,
     new_axes,
     numbers,
     pairs,
@@ -23,6 +20,7 @@ from stages.reporting.drawing import (
     stretch_score,
     with_legend,
 )
+from stages.reporting.looks import LOOKS, Look, look
 from stages.reporting.wording import score_text
 
 WIDE_SPAN = 0.2
@@ -60,8 +58,8 @@ def _scale_scores(axes: Axes) -> None:
 
 @plot(
     "Ensembles",
-    "Test score of averaged predictions against how many networks are averaged: a generator of new networks gains as "
-    "much from size as members do, one of copies stops early.",
+    "Mean test score of averaged predictions against how many networks of a set are averaged. What averaging gains "
+    "grows with how differently the networks err: compare with what it gains held-out members.",
 )
 def ensembles(figures: Figures) -> Figure | None:
     """Score of ensembles against size."""
@@ -76,8 +74,8 @@ def ensembles(figures: Figures) -> Figure | None:
 
 @plot(
     "Ensembles' loss and calibration",
-    "Loss of averaged predictions and, for classes, their expected calibration error (ECE), the gap between how sure "
-    "and how right they are: lower is better for both.",
+    "Mean test loss of averaged predictions and, for classes, their expected calibration error (ECE), the gap between "
+    "how sure and how right they are: lower is better for both.",
 )
 def calibration(figures: Figures) -> Figure | None:
     """Loss and calibration error of ensembles against size, one above the other."""
@@ -109,8 +107,8 @@ def _draw_training(axes: Axes, x: np.ndarray, sets: Mapping[str, ScoreCurve]) ->
 
 @plot(
     "Further training",
-    "Mean test score (band: ± one standard deviation) after steps of ordinary training from each kind of start: a "
-    "generated network that is finished has as little to gain as a member.",
+    "Mean test score (band: ± one standard deviation) after steps of further training from each kind of start, at a "
+    "constant learning rate: compare what generated networks gain with what members gain.",
 )
 def finetuning(figures: Figures) -> Figure | None:
     """Score against steps of further training."""
@@ -131,8 +129,8 @@ def finetuning(figures: Figures) -> Figure | None:
 
 @plot(
     "Transfer to other data",
-    "Test score on another data set by epochs of training on it, 0 being without any; the output layer is new where "
-    "classes differ. A useful start stays above a fresh one.",
+    "Mean test score (band: ± one standard deviation) on another data set by epochs of training on it, 0 being without "
+    "any; the output layer is new where classes differ in number. A start is of use where it is above a fresh one.",
 )
 def transfer(figures: Figures) -> Figure | None:
     """Score on other data sets by epochs, one below the other."""

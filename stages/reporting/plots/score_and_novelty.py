@@ -13,11 +13,8 @@ from stages.evaluation.metrics.novelty import distance_in_tau, max_iou
 from stages.evaluation.metrics.novelty import novel_and_performant as shares_by_margin
 from stages.evaluation.metrics.performance import score
 from stages.reporting.drawing import (
-    INK,
     in_percent,
-    kind,
     log_scale_with_ticks,
-    look,
     new_axes,
     numbers,
     pairs,
@@ -28,6 +25,8 @@ from stages.reporting.drawing import (
     thin,
     with_legend,
 )
+from stages.reporting.looks import INK, kind, look
+from stages.reporting.sentences import shared_mistakes
 from stages.reporting.wording import score_text
 
 MOST_OF_A_BASELINE = 60
@@ -97,9 +96,9 @@ def _draw_frontier(axes: Axes, figures: Figures) -> None:
 
 @plot(
     "Score and novelty",
-    "Small marks are networks, large ones the centres of their sets, joined along a baseline's levels: in the shaded "
-    "corner a network is as good as members and as far from every member as members are from each other. The thin line "
-    "is the best that any baseline achieves at a distance: what is above it could not be had without a generator.",
+    "Small marks are networks, large ones the centres of their sets, joined along a baseline's levels. In the shaded "
+    "corner a network reaches the bar and lies at least 1 τ from every member. The thin line is the best mean score of "
+    "the baselines in the table at a distance, noise and interpolation being read between their levels.",
     wide=True,
 )
 def novelty(figures: Figures) -> Figure | None:
@@ -122,8 +121,9 @@ def novelty(figures: Figures) -> Figure | None:
 
 @plot(
     "Score and shared mistakes",
-    "Further left is newer: the largest share of its mistakes on test examples that a network has in common with a "
-    "member.",
+    "The largest overlap (intersection over union) of a network's mistakes on test examples with those of one member. "
+    "A network that errs more than members do lies further left for that alone: compare at equal score.",
+    beside=shared_mistakes,
 )
 def mistakes(figures: Figures) -> Figure | None:
     """Test score against max-IoU of the wrongly classified examples."""
@@ -151,8 +151,9 @@ def _best_baselines(figures: Figures) -> dict[str, SetFigures]:
 
 @plot(
     "Novel and performant",
-    "The share of networks above the bar that are also farther than a margin from every member. Held-out members, "
-    "trained but never shown to the flow, are what to reach; the best baselines, if any have a share, are dashed.",
+    "The share of networks that reach the bar and are farther than a margin from every member. Held-out members, never "
+    "shown to the flow, are what to reach; dashed are the three baselines with the largest shares on average over the "
+    "margins, if any have a share.",
 )
 def novel_and_performant(figures: Figures) -> Figure | None:
     """N&P by margin for generated and held-out networks and the best baselines."""

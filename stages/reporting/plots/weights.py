@@ -4,17 +4,21 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from stages.evaluation.figures import Figures
-from stages.reporting.drawing import BLUE, VERMILLION, plot, with_legend
+from stages.reporting.drawing import plot, with_legend
+from stages.reporting.looks import GENERATED, MEMBERS
 
 MOST_TENSORS = 8
 ACROSS = 8
 """Images in a row."""
+PINK_AND_GREEN = (0.773, 0.106, 0.490), (0.302, 0.573, 0.129)
+"""Of weights above and below zero: colours that no set of networks has."""
 
 
 @plot(
     "Weights by tensor",
     "How often each weight value occurs, in members (filled) and in generated networks (line), for up to eight "
-    "tensors: the two should coincide.",
+    "tensors, over the range of the members' values. Where the two differ, so do the distributions; that they coincide "
+    "doesn't make them equal.",
     wide=True,
 )
 def histograms(figures: Figures) -> Figure | None:
@@ -32,26 +36,25 @@ def histograms(figures: Figures) -> Figure | None:
         axes.spines.left.set_visible(False)
         axes.locator_params(axis="x", nbins=5)
         edges = densities.edges[name]
-        axes.stairs(densities.members[name], edges, fill=True, color=BLUE, alpha=0.4, label="members")
-        axes.stairs(densities.generated[name], edges, color=VERMILLION, linewidth=1.2, label="generated")
+        axes.stairs(densities.members[name], edges, fill=True, color=MEMBERS.colour, alpha=0.4, label="members")
+        axes.stairs(densities.generated[name], edges, color=GENERATED.colour, linewidth=1.2, label="generated")
     for axes in grid[len(tensors) :]:
         axes.set_axis_off()
     return with_legend(grid[0])
 
 
 def _two_colours(values: np.ndarray, most: float) -> np.ndarray:
-    """Orange above zero, blue below and transparent at zero, so that zero is the page in light and in dark."""
+    """Pink above zero, green below and transparent at zero, so that zero is the page in light and in dark."""
     rgba = np.empty((*values.shape, 4))
-    rgba[..., :3] = np.where(values[..., None] > 0, (0.902, 0.51, 0.0), (0.0, 0.478, 0.761))
+    rgba[..., :3] = np.where(values[..., None] > 0, *PINK_AND_GREEN)
     rgba[..., 3] = np.clip(np.abs(values) / most, 0, 1)
     return rgba
 
 
 @plot(
     "First-layer weights as images",
-    "Incoming weights of first-layer units, in a member and in a generated network: weights above zero are orange, "
-    "below zero blue, zero is clear. A generator that has learned draws the same kinds of pattern, not the same "
-    "patterns.",
+    "Incoming weights of first-layer units, in one member and in one generated network: weights above zero are pink, "
+    "below zero green, zero is clear. They are the first of each set, not a pair that belongs together.",
     wide=True,
 )
 def filters(figures: Figures) -> Figure | None:

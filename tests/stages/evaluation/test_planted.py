@@ -97,6 +97,7 @@ def generated(figures: Figures) -> SetFigures:
 def test_a_generator_that_returns_members_copies(evaluated: Evaluate, members: torch.Tensor):
     figures = evaluated(members)
     assert answered(figures)[:3] == (True, False, False)
+    assert (figures.imported, figures.relabelled, figures.group) == (False, True, None)
     assert "New: no, copies of members" in sentences.verdict(figures)
     distances, overlaps = distance_quotient.of(generated(figures)), max_iou.of(generated(figures))
     assert distances
@@ -129,7 +130,7 @@ def test_a_generator_that_adds_noise_to_members_is_no_better_than_noise(
     noise = torch.randn(members.shape, generator=torch.Generator().manual_seed(5))
     figures = evaluated(members + level * stds.repeat_interleave(sizes) * noise)
     assert answered(figures)[1:3] == (False, False)
-    assert "Better than the trivial baselines at equal distance: no" in sentences.verdict(figures)
+    assert "Better than every baseline as far from the members: no" in sentences.verdict(figures)
     assert figures.gain_over_baselines
     assert figures.gain_over_baselines.gain is not None
     assert figures.gain_over_baselines.gain < 0.01
@@ -142,7 +143,7 @@ def test_a_generator_that_adds_noise_to_members_is_no_better_than_noise(
 def test_a_generator_that_returns_unseen_members_is_indistinguishable(evaluated: Evaluate, unseen: torch.Tensor):
     figures = evaluated(unseen)
     assert answered(figures) == (True, True, True, True)
-    assert "indistinguishable" in sentences.verdict(figures)
+    assert "The classifiers don't tell them from held-out members" in sentences.verdict(figures)
     tests = two_sample.of(generated(figures))
     assert tests
     for test in (tests.weights, tests.outputs):

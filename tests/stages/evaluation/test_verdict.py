@@ -13,14 +13,21 @@ from stages.evaluation.verdict import separability_tests, verdict
         (0.957, 0.15, 0.9, (True, False, False)),  # noise is as good half way
         (0.954, 0.3, 0.8, (False, False, False)),  # no better than noise
         (0.9553, 0.3, 0.8, (True, False, False)),  # ahead by less than the error
-        (0.96, 1.0, 0.5, (True, True, True)),  # held-out members themselves
-        (0.30, 3.0, 0.1, (False, True, True)),  # fresh networks
+        (0.96, 0.8, 0.5, (True, False, True)),  # ahead of soups
+        (0.96, 1.0, 0.5, (True, True, None)),  # held-out members themselves, beside baselines that don't get there
+        (0.30, 3.0, 0.1, (False, True, None)),  # fresh networks: far from the members is not better than baselines
     ],
 )
 def test_copies_noise_and_held_out_members_have_different_verdicts(score, distance, overlap, answers):
     answer = verdict(generated_beside(set_figures("generated", score, distance, overlap)))
     assert (answer.accurate, answer.new, answer.better_than_baselines) == answers
     assert answer.indistinguishable is None, "there were no tests"
+
+
+def test_beside_held_out_members_that_are_copies_nothing_is_new():
+    sets = generated_beside(set_figures("generated", 0.96, 17.6, 0.3))
+    assert verdict(sets).new is True
+    assert verdict(sets | {"held-out": set_figures("held-out", 0.96, 0.05, 0.99)}).new is None
 
 
 def test_a_far_network_that_errs_as_a_member_does_is_not_new():

@@ -116,7 +116,7 @@ def test_main_table_has_the_figures(page, figures):
     assert row
     assert scores
     assert f"{100 * scores.mean:.2f} ± {100 * scores.std:.2f}" in row[0]
-    assert "not measured" in page
+    assert "can&#39;t be said" in page
 
 
 OF_SETS = {
@@ -177,9 +177,9 @@ def test_kernels_fill_as_many_lines_as_they_need():
 def test_findings_are_in_their_sections(page):
     sections = re.split("<h2>", page)
     texts = {section.split("</h2>")[0]: section for section in sections[1:]}
-    assert "worse than the best baseline, noise, by 0.12 points" in texts["How good and how new"]
-    assert "2 of 100 generated networks repeat an earlier one" in texts["Like trained networks, as a set"]
-    assert "1,234 networks are generated per minute" in texts["In use"]
+    assert "worse than the best baseline that gets as far, noise, by 0.12 points" in texts["How good and how new"]
+    assert "2 of 100 generated networks lie within 0.01 τ of an earlier one" in texts["Like trained networks, as a set"]
+    assert "1,234 networks were generated per minute" in texts["In use"]
     assert "aten.sort: no rule for this operation" in texts["The members and their relabelling"]
 
 
@@ -275,7 +275,7 @@ def test_columns_that_nothing_was_measured_for_are_left_out(page, tmp_path):
 
 def test_indistinguishable_networks_are_a_badge_of_their_own(tmp_path):
     page = written(tmp_path, Figures(verdict=Verdict(indistinguishable=True)))
-    assert "Indistinguishable from held-out members: <b>yes</b>" in page
+    assert "Not told from held-out members by a classifier: <b>yes</b>" in page
 
 
 def test_without_data_the_page_says_so_and_keeps_the_weights(tmp_path):

@@ -1,0 +1,48 @@
+"""What each kind of set is: one entry for every colour of the tables and plots, in the order of the report."""
+
+from typing import NamedTuple
+
+from stages.evaluation.baselines import BASELINES
+from stages.evaluation.figures import Figures
+from stages.reporting.looks import INK, kind, look
+
+MEANINGS = {
+    "members": "the networks that the flow learned from, each compared with the others only",
+    "held-out": "further networks of the zoo, trained as the members were and never shown to the flow: an ideal "
+    "generator can't be told from them",
+    "generated": "networks drawn from the flow, without any training; where the best of them were kept "
+    "(sample.keep_fraction), so were the best of all baselines but retrieval and fresh",
+    **{baseline.family: baseline.meaning for baseline in BASELINES},
+}
+"""By a set's role, or a baseline's family."""
+IMPORTED_HELD_OUT = (
+    "further networks of the zoo, chosen at random and never shown to the flow: an ideal generator can't be told from "
+    "them"
+)
+GROUPED_MEMBERS = "the networks that the flow learned from, each compared with those of other training runs only"
+UNKNOWN = "a baseline that this version doesn't know"
+
+
+class Entry(NamedTuple):
+    """A kind of set: what its rows are called, its colour on the page, and what its networks are."""
+
+    name: str
+    colour: str
+    meaning: str
+
+
+def glossary(figures: Figures) -> list[Entry]:
+    """One entry for every kind of set that there is."""
+    names: dict[str, list[str]] = {}
+    for name, entry in figures.sets.items():
+        names.setdefault(kind(entry), []).append(name)
+    meanings = MEANINGS | ({"held-out": IMPORTED_HELD_OUT} if figures.imported else {})
+    meanings |= {"members": GROUPED_MEMBERS} if figures.group is not None else {}
+    return [
+        Entry(
+            called[0] if len(called) == 1 else f"{called[0]}, ...",
+            look(figures.sets[called[0]]).colour.replace(INK, "currentColor"),
+            meanings.get(family, UNKNOWN),
+        )
+        for family, called in names.items()
+    ]
