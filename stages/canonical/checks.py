@@ -12,6 +12,7 @@ from stages.datasets import Train, Validation
 from stages.nets.normalisation import reestimate
 from stages.nets.spectral_norm import with_singular_vectors
 from stages.nets.stacked import NOTHING, outputs
+from stages.precision import DoublePrecision
 from stages.store.layout import Layout
 from stages.symmetry.table import Permutations, Symmetry
 
@@ -26,7 +27,8 @@ def output_gaps(
     """The largest change of each network's outputs, relative to its largest output, in double precision."""
     double = copy.deepcopy(module).double()
     inputs = probe.double() if probe.is_floating_point() else probe
-    before, after = (outputs(double, layout, rows.double(), inputs) for rows in (original, moved))
+    with DoublePrecision():
+        before, after = (outputs(double, layout, rows.double(), inputs) for rows in (original, moved))
     return (before - after).abs().flatten(1).amax(1) / before.abs().flatten(1).amax(1).clamp_min(1e-12)
 
 

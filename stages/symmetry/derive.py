@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.fx import Node
 
-from stages.symmetry.prove import failures
+from stages.symmetry.prove import prove
 from stages.symmetry.rules import HOMOGENEOUS, rule_for
 from stages.symmetry.structure import (
     AxisStructure,
@@ -46,18 +46,15 @@ def derive(module: nn.Module, example: Tensor, constants: Collection[str] = ()) 
 
     `constants` are stored buffers that have the module's own values in all networks, and in any order of their units.
     Conservative: what passes through an operation without a rule keeps its order, and is named in the notes. Proved
-    on the spot (see `failures`); a group that fails is left out, and named too.
+    on the spot (see `prove`); what fails is left out, and named too.
     """
     trace = read_graph(module, example, constants)
     notes = [
         f"{name}: no rule for this operation ({count} x); what it touches keeps its order"
         for name, count in sorted(trace.unknown.items())
     ]
-    table = _table(trace, _row_tensors(module))
-    if failed := failures(module, example, table):
-        notes += [f"group {name!r} left out: {why}" for name, why in failed.items()]
-        table = table.only(set(table.groups) - set(failed))
-    return Derived(table, tuple(notes))
+    proved = prove(module, example, _table(trace, _row_tensors(module)))
+    return Derived(proved.symmetry, (*notes, *proved.notes))
 
 
 def read_graph(module: nn.Module, example: Tensor, constants: Collection[str] = ()) -> Trace:

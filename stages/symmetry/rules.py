@@ -223,6 +223,7 @@ def reduce(t: Trace, node: Node) -> Axes:
     dims = argument(node, 1, "dim")
     wanted = range(len(x)) if dims is None or dims == [] else [dims] if isinstance(dims, int) else dims
     gone = {int(d) % len(x) for d in wanted}
+    mark_not_homogeneous(*(x[i] for i in gone))
     kept = len(shape_of(node)) == len(x)
     return [Units(1, fixed=True) if i in gone else axis for i, axis in enumerate(x) if kept or i not in gone]
 

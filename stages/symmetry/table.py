@@ -74,6 +74,11 @@ class Symmetry:
         """Every tensor that some group lies on."""
         return tuple(dict.fromkeys(a.tensor for group in self.groups.values() for a in group.axes))
 
+    @cached_property
+    def rescalable(self) -> tuple[str, ...]:
+        """The groups whose units may be multiplied by positive scales."""
+        return tuple(name for name, group in self.groups.items() if any(a.power for a in group.axes))
+
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of a group's permutations: [size] or [outer size, size]."""
         group = self.groups[name]
