@@ -18,7 +18,18 @@ from stages.symmetry.derive import Derived, derive
 from stages.symmetry.prove import vacuous_groups
 from stages.symmetry.table import Symmetry
 
-COLUMNS = ("network", "parameters", "groups", "nested", "streams", "rescaled", "touched", "log10 of all", "seconds", "half moved")
+COLUMNS = (
+    "network",
+    "parameters",
+    "groups",
+    "nested",
+    "streams",
+    "rescaled",
+    "touched",
+    "log10 of all",
+    "seconds",
+    "half moved",
+)
 
 
 @dataclass(frozen=True)

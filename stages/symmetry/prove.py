@@ -65,8 +65,13 @@ def vacuous_groups(module: nn.Module, example: Tensor, symmetry: Symmetry, seed:
 
 
 def relabelled(symmetry: Symmetry, weights: Weights, draw: torch.Generator) -> dict[str, Tensor]:
-    """A network with its units in a random order."""
-    return symmetry.act(symmetry.random(draw), weights)
+    """A network with its units in a random order that leaves none where it was: one is enough to tell."""
+    return symmetry.act({name: _cycle(order) for name, order in symmetry.random(draw).items()}, weights)
+
+
+def _cycle(order: Tensor) -> Tensor:
+    """The permutation that moves each unit to the place of the next in this order."""
+    return torch.empty_like(order).scatter_(-1, order, order.roll(1, -1))
 
 
 def rescaled(symmetry: Symmetry, weights: Weights, draw: torch.Generator) -> dict[str, Tensor]:
