@@ -1,4 +1,4 @@
-"""Small networks with a habit that other code has to cope with, or to refuse in one line; four inputs, three outputs."""
+"""Small networks with habits to cope with, or to refuse in one line; of four inputs and three outputs."""
 
 from collections.abc import Callable
 

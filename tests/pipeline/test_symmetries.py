@@ -30,7 +30,7 @@ def test_networks_with_several_outputs_have_a_table():
 
 
 def test_a_network_that_has_none_is_named_in_one_line():
-    with pytest.raises(UsageError, match="^unusual_networks:always_dropping gives other outputs for the same input"):
+    with pytest.raises(UsageError, match=r"^unusual_networks:always_dropping gives other outputs for the same input"):
         list(symmetry_table(["unusual_networks:always_dropping"], "4", every_group=False))
     with pytest.raises(UsageError, match=r"^unusual_networks:Hidden doesn't take a batch of 2 inputs of shape \(5,\)"):
         list(symmetry_table(["unusual_networks:Hidden"], "5", every_group=False))

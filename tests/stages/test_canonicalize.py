@@ -324,7 +324,7 @@ def test_networks_that_cast_or_mask_are_aligned(tmp_path, name):
 
 def test_a_network_with_other_outputs_each_time_is_named_as_such(tmp_path):
     network, rows = unusual("always_dropping")
-    with pytest.raises(UsageError, match="zoo.network gives other outputs for the same input in evaluation mode"):
+    with pytest.raises(UsageError, match=r"zoo\.network gives other outputs for the same input in evaluation mode"):
         Run(tmp_path, rows, network=network)
 
 

@@ -75,8 +75,8 @@ def test_what_can_be_worked_with_passes(module: nn.Module):
 @pytest.mark.parametrize("after", [lambda y: {"a": y, "b": y[:, 0]}, lambda y: (y, [y])])
 def test_several_outputs_are_fine_where_nothing_is_scored(after: Callable):
     check_network(Net(after=after), INPUTS, "mine:net", one_tensor=False)
+    noisy = Net(after=lambda y: after(y + torch.randn_like(y)))
     with pytest.raises(UsageError, match="other outputs"):
-        noisy = Net(after=lambda y: after(y + torch.randn_like(y)))
         check_network(noisy, INPUTS, "mine:net", one_tensor=False)
 
 
