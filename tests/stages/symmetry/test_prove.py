@@ -107,6 +107,18 @@ def test_a_change_of_any_output_is_found(name: str):
     assert failures(Hidden(torch.tanh), INPUTS, TABLE) == {}
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_outputs_that_are_defined_only_for_one_order_are_a_change(seed: int):
+    class Undefined(Hidden):
+        def forward(self, x: Tensor):
+            return self.second(x[:, :1] * 0 + 1), (self.first.bias[0] - self.first.bias[1]).log()
+
+    net = Undefined()
+    net.second = nn.Linear(1, 3)
+    table = Symmetry({"first": Group(6, (Axis("first.bias", 0),))})
+    assert list(failures(net, INPUTS, table, seed)) == ["first"]
+
+
 @pytest.mark.parametrize(
     ("outer", "line"),
     [
@@ -124,7 +136,7 @@ def test_outputs_that_tell_nothing_are_named_as_such(outer: Callable, line: str)
 
 
 def test_a_network_that_overflows_at_large_weights_is_proved_at_small_ones():
-    net = Hidden(lambda x: (100 * x).exp().exp(), lambda y, h: y)
+    net = Hidden(lambda x: (2000 * x).exp().exp())
     with torch.no_grad():
         for parameter in net.parameters():
             parameter.mul_(0.01)
