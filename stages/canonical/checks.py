@@ -24,12 +24,18 @@ Rows = Float[Tensor, "networks parameters"]
 def output_gaps(
     module: nn.Module, layout: Layout, original: Rows, moved: Rows, probe: Tensor
 ) -> Float[Tensor, " networks"]:
-    """The largest change of each network's outputs, relative to its largest output, in double precision."""
+    """The largest change of each network's outputs, relative to its largest output, in double precision.
+
+    Outputs that were not defined or infinite, and still are, have not changed.
+    """
     double = copy.deepcopy(module).double()
     inputs = probe.double() if probe.is_floating_point() else probe
     with DoublePrecision():
         before, after = (outputs(double, layout, rows.double(), inputs) for rows in (original, moved))
-    return (before - after).abs().flatten(1).amax(1) / before.abs().flatten(1).amax(1).clamp_min(1e-12)
+    same = (before == after) | (before.isnan() & after.isnan())
+    change = torch.where(same, 0.0, (before - after).abs()).nan_to_num(torch.inf)
+    largest = torch.where(before.isfinite(), before.abs(), 0.0).flatten(1).amax(1)
+    return change.flatten(1).amax(1) / largest.clamp_min(1e-12)
 
 
 def with_constants(layout: Layout, rows: Rows, constants: Mapping[str, Tensor]) -> Rows:
