@@ -33,7 +33,7 @@ def output_gaps(
     with DoublePrecision():
         before, after = (outputs(double, layout, rows.double(), inputs) for rows in (original, moved))
     same = (before == after) | (before.isnan() & after.isnan())
-    change = torch.where(same, 0.0, (before - after).abs()).nan_to_num(torch.inf)
+    change = torch.where(same, 0.0, (before - after).abs()).nan_to_num(torch.inf, torch.inf)
     largest = torch.where(before.isfinite(), before.abs(), 0.0).flatten(1).amax(1)
     return change.flatten(1).amax(1) / largest.clamp_min(1e-12)
 

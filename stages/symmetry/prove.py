@@ -158,7 +158,7 @@ class _RandomPoint:
         finite = before.isfinite()
         if not torch.equal(before[~finite].nan_to_num(0, 1, -1), after[~finite].nan_to_num(0, 1, -1)):
             return torch.inf
-        return float((after - before)[finite].abs().nan_to_num(torch.inf).max() / before[finite].abs().max())
+        return float((after - before)[finite].abs().nan_to_num(torch.inf, torch.inf).max() / before[finite].abs().max())
 
     def failures(self, symmetry: Symmetry, move: Move) -> dict[str, str]:
         """The groups whose elements change the outputs, each with by how much."""
