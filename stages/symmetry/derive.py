@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.fx import Node
 
+from stages.symmetry.parity import note_parity
 from stages.symmetry.prove import prove
 from stages.symmetry.rules import HOMOGENEOUS, rule_for
 from stages.symmetry.structure import (
@@ -109,6 +110,7 @@ def _output_axes(trace: Trace, node: Node) -> Any:
     value = rule(trace, node)
     if operation not in HOMOGENEOUS.split():
         mark_not_homogeneous(*trace.inputs(node), *(axis for axes in tensors_in(value) for axis in axes))
+    note_parity(trace, node, operation, value)
     return value
 
 
@@ -195,7 +197,9 @@ def _is_fixed(structure: AxisStructure) -> bool:
 def _outer_group(trace: Trace, units: Units, places: list[_Place]) -> Group:
     """A group of its own: what it is repeated over is written out, entry by entry."""
     axes = [
-        Axis(p.tensor, p.axis, _power(trace, units, p), start, p.width) for p in places for start in _starts(p, p.outer)
+        Axis(p.tensor, p.axis, _power(trace, units, p), start, p.width, flips=_flips(trace, units, p))
+        for p in places
+        for start in _starts(p, p.outer)
     ]
     return Group(units.size, tuple(axes), stream=units.stream)
 
@@ -218,6 +222,10 @@ def _starts(p: _Place, outer: tuple[tuple[AxisStructure, int], ...]) -> list[int
 
 def _power(trace: Trace, units: Units, p: _Place) -> int:
     return trace.powers.get((p.tensor, p.axis), 0) if units.homogeneous else 0
+
+
+def _flips(trace: Trace, units: Units, p: _Place) -> bool:
+    return units.odd and (p.tensor, p.axis) in trace.powers
 
 
 def _names(placed: dict[Units, list[_Place]]) -> dict[Units, str]:

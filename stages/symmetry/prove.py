@@ -1,7 +1,7 @@
 """Proof by random elements: a table's groups keep what a network computes, and half of one doesn't."""
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from functools import cached_property
 from typing import NamedTuple
@@ -12,12 +12,15 @@ from torch.func import functional_call
 from torch.utils._pytree import tree_leaves
 
 from stages.precision import DoublePrecision
-from stages.symmetry.table import Group, Symmetry, Weights
+from stages.symmetry.element import random_scales, random_signs
+from stages.symmetry.table import Axis, Group, Symmetry, Weights
 
 Move = Callable[[Symmetry, Weights, torch.Generator], dict[str, Tensor]]
 """A random element of a table, applied to a network."""
 ROUND_OFF = 1e-9
 """Largest change of outputs, relative to the largest output in double precision, that counts as none."""
+FLIPS = 8
+"""Random changes of signs that are tried: one leaves half of the units, and the product of half of all pairs, alone."""
 NOISE = (1.0, 0.1, 0.01)
 """Sizes of the noise that takes a network to a random point: the first at which its outputs are finite."""
 
@@ -30,7 +33,7 @@ class Proved(NamedTuple):
 
 
 def prove(module: nn.Module, example: Tensor, symmetry: Symmetry, seed: int = 0) -> Proved:
-    """Leave out groups that change what the network computes, and the rescaling of those that only it does.
+    """Leave out groups that change what the network computes, and where only rescaling or signs do, those.
 
     At a random point of weight space (initial weights are too regular: zeros and ones hide mistakes) a random element
     of the whole table must keep all outputs [batch, ...] at round-off; if it doesn't, each group is tried alone.
@@ -45,7 +48,11 @@ def prove(module: nn.Module, example: Tensor, symmetry: Symmetry, seed: int = 0)
     notes = [f"group {name!r} left out: a random element {why}" for name, why in failed.items()]
     unscaled = point.failures(table.only(table.rescalable), rescaled)
     notes += [f"group {name!r} can't be rescaled: a random rescaling {why}" for name, why in unscaled.items()]
-    return Proved(_without_powers(table, unscaled), tuple(notes))
+    unflipped: dict[str, str] = {}
+    for _ in range(FLIPS):
+        unflipped |= point.failures(table.only(table.flippable), flipped)
+    notes += [f"group {name!r} can't change its signs: a random change {why}" for name, why in unflipped.items()]
+    return Proved(_restricted(table, unscaled, unflipped), tuple(notes))
 
 
 def failures(module: nn.Module, example: Tensor, symmetry: Symmetry, seed: int = 0) -> dict[str, str]:
@@ -76,9 +83,14 @@ def _cycle(order: Tensor) -> Tensor:
 
 def rescaled(symmetry: Symmetry, weights: Weights, draw: torch.Generator) -> dict[str, Tensor]:
     """A network with each unit rescaled by a random positive factor."""
-    sizes = {name: symmetry.groups[name].size for name in symmetry.rescalable}
-    scales = {name: torch.empty(n, dtype=torch.float64).uniform_(0.5, 2, generator=draw) for name, n in sizes.items()}
+    scales = {name: random_scales(symmetry.groups[name].size, draw) for name in symmetry.rescalable}
     return symmetry.rescale(scales, weights)
+
+
+def flipped(symmetry: Symmetry, weights: Weights, draw: torch.Generator) -> dict[str, Tensor]:
+    """A network with units' signs changed at random."""
+    signs = {name: random_signs(symmetry.groups[name].size, draw) for name in symmetry.flippable}
+    return symmetry.flip(signs, weights)
 
 
 def shifted(symmetry: Symmetry, weights: Weights, draw: torch.Generator) -> dict[str, Tensor]:
@@ -97,10 +109,13 @@ def half(symmetry: Symmetry, name: str) -> Symmetry:
     return Symmetry(groups)
 
 
-def _without_powers(symmetry: Symmetry, names: Mapping[str, str]) -> Symmetry:
-    """The same table; the units of these groups can't be rescaled."""
-    plain = {n: tuple(a._replace(power=0) for a in symmetry.groups[n].axes) for n in names}
-    return Symmetry({n: replace(g, axes=plain[n]) if n in plain else g for n, g in symmetry.groups.items()})
+def _restricted(symmetry: Symmetry, unscaled: Collection[str], unflipped: Collection[str]) -> Symmetry:
+    """The same table; the units of these groups can't be rescaled, or can't change their signs."""
+
+    def axis(name: str, a: Axis) -> Axis:
+        return a._replace(power=0 if name in unscaled else a.power, flips=a.flips and name not in unflipped)
+
+    return Symmetry({n: replace(g, axes=tuple(axis(n, a) for a in g.axes)) for n, g in symmetry.groups.items()})
 
 
 class _RandomPoint:
