@@ -3,7 +3,7 @@
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -132,7 +132,7 @@ class _Passes:
         aligned = self._pass(0, self.members.rows(0, 1)[0])
         for number in range(1, self._count()):
             before, aligned = aligned.alignment, self._pass(number, self._centre(aligned))
-            if all(torch.equal(before.permutations[g], p) for g, p in aligned.alignment.permutations.items()):
+            if before.same_units(aligned.alignment):
                 break
         return aligned
 
@@ -168,12 +168,13 @@ class _Passes:
         return _Aligned(self.members, self.form, Alignment.concatenated(parts), reference)
 
     def _align(self, start: int, stop: int, reference: Row) -> Alignment:
-        permutations, scales = [], []
+        elements = []
         for i, row in enumerate(self.members.rows(start, stop), start):
-            scales.append(self.form.scales(row))
+            scales = self.form.scales(row)
             draw = generator(self.params.seed, "rebasin", i)
-            permutations.append(self.form.element(reference, self.form.rescaled(row, scales[-1]), draw))
-        return Alignment.stacked(permutations, scales)
+            element = self.form.element(reference, self.form.rescaled(row, scales), draw)
+            elements.append(replace(element, scales=scales))
+        return Alignment.stacked(elements)
 
 
 class _Changes(NamedTuple):

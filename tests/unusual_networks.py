@@ -54,3 +54,8 @@ def casting() -> nn.Module:
 def branching() -> nn.Module:
     """A branch that depends on the data: it has no graph."""
     return Hidden(lambda x: x.relu() * 2 if bool(x.sum() > 0) else x.relu())
+
+
+def sine() -> nn.Module:
+    """A layer of SIREN."""
+    return Hidden(lambda x: (30 * x).sin())

@@ -14,7 +14,8 @@ from stages.nets.spectral_norm import with_singular_vectors
 from stages.nets.stacked import NOTHING, outputs
 from stages.precision import DoublePrecision
 from stages.store.layout import Layout
-from stages.symmetry.table import Permutations, Symmetry
+from stages.symmetry.element import Element
+from stages.symmetry.table import Symmetry
 
 BATCH = 250
 """Examples per batch when BatchNorm's statistics are measured."""
@@ -51,17 +52,17 @@ def culprit(
     layout: Layout,
     row: Float[Tensor, " parameters"],
     symmetry: Symmetry,
-    element: Permutations,
+    element: Element,
     probe: Tensor,
     tolerance: float,
     constants: Mapping[str, Tensor] = NOTHING,
 ) -> str:
-    """The first group that changes the outputs when it alone is relabelled, with its tensors; else the rescaling.
+    """The first group that changes the outputs when it alone is moved, with its tensors; else the rescaling.
 
     `constants` are buffers that stay as they are, whatever moves.
     """
     for name, group in symmetry.groups.items():
-        moved = layout.flatten(symmetry.act({name: element[name]}, layout.unflatten(row)))[None]
+        moved = layout.flatten(element.only(name).act(symmetry, layout.unflatten(row)))[None]
         if output_gaps(module, layout, row[None], with_constants(layout, moved, constants), probe).item() > tolerance:
             tensors = dict.fromkeys(f"{a.tensor} axis {a.axis}" for a in group.axes)
             return f"group {name!r} (" + ", ".join(tensors) + ")"

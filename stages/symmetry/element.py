@@ -29,12 +29,14 @@ class Element:
         weights = symmetry.flip(self.signs, weights) if self.signs else weights
         return symmetry.act(self.permutations, weights)
 
+    def only(self, group: str) -> "Element":
+        """The order and the signs of one group alone, without scales."""
+        return Element(*({n: v for n, v in table.items() if n == group} for table in (self.permutations, self.signs)))
+
     def inverse(self, symmetry: Symmetry) -> "Element":
         """The element that undoes this one."""
         scales = {name: 1 / factors for name, factors in self.scales.items()}
-        return Element(
-            symmetry.invert(self.permutations), *(self._moved(factors) for factors in (self.signs, scales))
-        )
+        return Element(symmetry.invert(self.permutations), *(self._moved(factors) for factors in (self.signs, scales)))
 
     def then(self, symmetry: Symmetry, other: "Element") -> "Element":
         """One element that acts like this one followed by another."""

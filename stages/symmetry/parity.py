@@ -13,21 +13,26 @@ from torch.fx import Node
 from stages.symmetry.structure import AxisStructure, Units, mark_not_odd, units_in
 from stages.symmetry.trace import Trace, argument, shape_of, tensors_in
 
-LINEAR = "linear conv1d conv2d conv3d".split()
+LINEAR = "linear conv1d conv2d conv3d"
 ODD = (
-    "tanh sin tan sinh atan asinh asin atanh erf erfinv neg reciprocal softshrink hardshrink sign alias clone contiguous detach "
-    "dropout to _to_copy type_as view reshape flatten unflatten squeeze unsqueeze transpose t permute expand repeat "
-    "select slice split split_with_sizes chunk unbind avg_pool1d avg_pool2d adaptive_avg_pool1d adaptive_avg_pool2d"
-).split()
-"""f(-x) = -f(x), element by element, or values moved and averaged over positions."""
-EVEN = "abs cos cosh square".split()
+    "tanh sin tan sinh atan asinh asin atanh erf erfinv neg reciprocal softshrink hardshrink sign alias clone "
+    "contiguous detach dropout to _to_copy type_as view reshape flatten unflatten squeeze unsqueeze transpose t "
+    "permute expand repeat select slice split split_with_sizes chunk unbind avg_pool1d avg_pool2d adaptive_avg_pool1d "
+    "adaptive_avg_pool2d"
+)
+"""f(-x) = -f(x), element by element; and values moved, or averaged over positions."""
+EVEN = "abs cos cosh square"
 """f(-x) = f(x)."""
 
 
 def note_parity(trace: Trace, node: Node, operation: str, value: Any) -> None:
     """Note whether an operation's value flips with its units; where it does neither that nor stay, they can't flip."""
     inputs = [n for n in node.all_input_nodes if isinstance(n.meta.get("val"), Tensor | list | tuple)]
-    odd = _is_odd_linear(trace, node, operation) if operation in LINEAR else _is_odd(trace, node, operation, inputs)
+    odd = (
+        _is_odd_linear(trace, node, operation)
+        if operation in LINEAR.split()
+        else _is_odd(trace, node, operation, inputs)
+    )
     if odd is None:
         mark_not_odd(*trace.inputs(node), *(axis for axes in tensors_in(value) for axis in axes))
     elif odd:
@@ -75,7 +80,7 @@ def _is_odd(trace: Trace, node: Node, operation: str, inputs: list[Node]) -> boo
         return True if isinstance(low, int | float) and isinstance(high, int | float) and low == -high else None
     if operation == "pow" and isinstance(power := argument(node, 1, "exponent"), int):
         return power % 2 == 1
-    return True if operation in ODD else False if operation in EVEN else None
+    return True if operation in ODD.split() else False if operation in EVEN.split() else None
 
 
 def _operands(node: Node) -> list[Any]:

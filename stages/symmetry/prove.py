@@ -20,7 +20,7 @@ Move = Callable[[Symmetry, Weights, torch.Generator], dict[str, Tensor]]
 ROUND_OFF = 1e-9
 """Largest change of outputs, relative to the largest output in double precision, that counts as none."""
 FLIPS = 8
-"""Random changes of signs that are tried: one leaves half of the units, and the product of half of all pairs, alone."""
+"""Random changes of signs that are tried, as one leaves about half of the units alone."""
 NOISE = (1.0, 0.1, 0.01)
 """Sizes of the noise that takes a network to a random point: the first at which its outputs are finite."""
 

@@ -29,6 +29,7 @@ def linear(t: Trace, node: Node) -> Axes:
     """The map x @ w.T + b."""
     x, w = t.axes(node.args[0]), t.axes(node.args[1])
     unify(x[-1], w[1])
+    mark_not_homogeneous(*(x[:-1] if argument(node, 2, "bias") is not None else ()))  # the bias stays as it is
     _weight_and_bias(t, node)
     return [*x[:-1], w[0]]
 

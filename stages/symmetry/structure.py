@@ -16,8 +16,9 @@ class Units:
     """A set of units: a variable of unification, which stands for another structure once `resolved_to` is set.
 
     `fixed`: its order matters. `homogeneous`: nothing but ReLU-like functions has been applied to it, so its units
-    may be rescaled. `odd`: nothing but odd functions has, so they may flip their signs. `stream`: residual additions join it. `inner`: what runs faster along the axis that it was split
-    off from; once its positions are read one by one, each has its own copies of those sets (`unshared`).
+    may be rescaled; `odd`: nothing but odd functions has, so they may change their signs. `stream`: residual additions
+    join it. `inner`: what runs faster along the axis that it was split off from; once its positions are read one by
+    one, each has its own copies of those sets (`unshared`).
     """
 
     size: int

@@ -179,8 +179,8 @@ class Symmetry:
     def rescale(self, scales: Mapping[str, Tensor], weights: Weights) -> dict[str, Tensor]:
         """Multiply each unit's incoming weights by its positive scale [size] and divide its outgoing ones by it."""
         moved = dict(weights)
-        for name in scales:
-            for a in self.groups[name].axes:
+        for name, group in self.groups.items():
+            for a in group.axes if name in scales else ():
                 if a.power:
                     moved[a.tensor] = self._multiplied(moved[a.tensor], name, a, scales[name].double() ** a.power)
         return moved
@@ -188,8 +188,8 @@ class Symmetry:
     def flip(self, signs: Mapping[str, Tensor], weights: Weights) -> dict[str, Tensor]:
         """Multiply each unit's incoming and outgoing weights by its sign [size], 1 or -1: bit for bit."""
         moved = dict(weights)
-        for name in signs:
-            for a in self.groups[name].axes:
+        for name, group in self.groups.items():
+            for a in group.axes if name in signs else ():
                 if a.flips:
                     moved[a.tensor] = self._multiplied(moved[a.tensor], name, a, signs[name].double())
         return moved

@@ -20,9 +20,10 @@ def cells(name: str) -> dict[str, str]:
     return {str(column.header): str(next(iter(column.cells))) for column in table.columns}
 
 
-def test_the_table_says_how_many_groups_can_be_rescaled():
+def test_the_table_says_how_many_groups_can_be_rescaled_and_flipped():
     assert (cells("Hidden")["groups"], cells("Hidden")["rescaled"]) == ("1", "1")
     assert (cells("casting")["groups"], cells("casting")["rescaled"]) == ("1", "0")
+    assert (cells("sine")["rescaled"], cells("sine")["flipped"], cells("Hidden")["flipped"]) == ("0", "1", "0")
 
 
 def test_networks_with_several_outputs_have_a_table():

@@ -19,6 +19,7 @@ from stages.store.arrays import open_group, read
 from stages.store.layout import Layout
 from stages.store.refs import Ref
 from stages.symmetry.derive import Derived, derive
+from stages.symmetry.element import random_element
 from stages.symmetry.rebasin import match
 from stages.symmetry.table import Group, Symmetry
 
@@ -336,3 +337,25 @@ def test_a_network_without_a_graph_is_left_as_it_is(tmp_path, monkeypatch, param
     assert torch.equal(run.aligned, rows)
     assert (run.summary["groups"], run.summary["largest_output_gap"]) == (0, 0)
     assert run.summary["left_unpermuted"] == ["no graph"]
+
+
+def test_copies_of_other_order_and_signs_become_equal_and_are_brought_back(tmp_path):
+    network, rows = unusual("sine")
+    layout, draw = Layout.of_module(build(network)), torch.Generator().manual_seed(1)
+    table = derive(build(network), torch.randn(2, 4)).symmetry
+    copies = [random_element(table, draw).act(table, layout.unflatten(rows[0])) for _ in range(6)]
+    rows = torch.stack([rows[0], *map(layout.flatten, copies)])
+    run = Run(tmp_path, rows, network=network)
+    assert bool((run.aligned == rows[0]).all())
+    assert run.summary["largest_output_gap"] < 1e-12
+    assert run.alignment.signs["first"].shape == (7, 6)
+    assert set(run.alignment.signs["first"].unique().tolist()) == {-1, 1}
+    for i, row in enumerate(run.aligned):
+        back = layout.flatten(run.alignment.undo(table, i, layout.unflatten(row)))
+        assert back.numpy().tobytes() == rows[i].numpy().tobytes()
+
+
+def test_networks_without_odd_functions_have_no_signs_in_store(run_of):
+    run = run_of()
+    assert run.alignment.signs == {}
+    assert not [name for name, _ in open_group(run.out / ALIGNMENT).members(max_depth=None) if "signs" in name]

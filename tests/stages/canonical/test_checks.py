@@ -12,6 +12,7 @@ from stages.datasets import Train, Validation
 from stages.nets.registry import build
 from stages.params.network import MLP
 from stages.store.layout import Layout
+from stages.symmetry.element import Element
 from stages.symmetry.table import Group, Symmetry
 
 NETWORK = MLP(widths=(4, 6, 3))
@@ -52,7 +53,7 @@ def test_gaps_are_relative_to_the_largest_output():
 
 def test_the_group_that_breaks_the_function_is_named_with_its_tensors():
     wrong = Symmetry({"hidden1": Group(6, TABLE.groups["hidden1"].axes[:2])})
-    element = {"hidden1": torch.arange(6).roll(1)}
+    element = Element({"hidden1": torch.arange(6).roll(1)})
     assert (
         culprit(MODULE, LAYOUT, ROWS[0], wrong, element, INPUTS, 1e-9)
         == "group 'hidden1' (1.weight axis 0, 1.bias axis 0)"
