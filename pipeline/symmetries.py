@@ -12,12 +12,25 @@ from rich.table import Table
 from pipeline.config import load
 from stages.errors import UsageError
 from stages.nets.registry import build, example_input
+from stages.nets.requirements import check_network
 from stages.params.network import Model, Network
 from stages.symmetry.derive import Derived, derive
 from stages.symmetry.prove import vacuous_groups
 from stages.symmetry.table import Symmetry
 
-COLUMNS = ("network", "parameters", "groups", "nested", "streams", "touched", "log10 of all", "seconds", "half moved")
+COLUMNS = (
+    "network",
+    "parameters",
+    "groups",
+    "nested",
+    "streams",
+    "rescaled",
+    "flipped",
+    "touched",
+    "log10 of all",
+    "seconds",
+    "half moved",
+)
 
 
 @dataclass(frozen=True)
@@ -35,9 +48,13 @@ class Coverage:
     vacuous: tuple[str, ...]
 
 
-def coverage_of(network: Network) -> Coverage:
-    """Derive and prove the table of a network with its own initialisation, and try every group by half."""
+def coverage_of(network: Network, name: str = "network") -> Coverage:
+    """Derive and prove the table of a network with its own initialisation, and try every group by half.
+
+    Raises UsageError that begins with `name` for a network that can't be worked with.
+    """
     module, example = build(network), example_input(network)
+    check_network(module, example, name, one_tensor=False)
     started = time.monotonic()
     derived = derive(module, example)
     seconds = time.monotonic() - started
@@ -55,7 +72,7 @@ def symmetry_table(names: Sequence[str], shape: str, every_group: bool) -> Itera
     networks = [_network(name, shape) for name in names]
     table, notes, groups = Table(*COLUMNS, box=None), [], []
     for name, network in zip(names, networks, strict=True):
-        coverage = coverage_of(network)
+        coverage = coverage_of(network, name)
         table.add_row(*_row(name, coverage))
         notes += [f"{name}: {note}" for note in coverage.derived.notes]
         groups.append(_groups(name, coverage.derived.symmetry))
@@ -89,6 +106,8 @@ def _row(name: str, coverage: Coverage) -> tuple[str, ...]:
         str(len(symmetry.groups)),
         str(nested),
         str(streams),
+        str(len(symmetry.rescalable)),
+        str(len(symmetry.flippable)),
         f"{100 * coverage.covered:.1f} %",
         f"{symmetry.log10_size:.0f}",
         f"{coverage.seconds:.1f}",

@@ -3,7 +3,7 @@
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -20,6 +20,7 @@ from stages.context import Context, torch_threads
 from stages.datasets import Train, Validation, load_fitting
 from stages.errors import FunctionChanged
 from stages.nets.registry import build, example_input
+from stages.nets.requirements import check_network
 from stages.params.canonicalize import CanonicalizeParams
 from stages.params.dataset import dataset_from
 from stages.seeds import generator
@@ -47,6 +48,7 @@ def canonicalize(zoo: Ref, params: CanonicalizeParams, ctx: Context) -> dict[str
     members = open_zoo(zoo)
     network, layout = network_of(members), members.layout
     module, example = build(network), example_input(network, params.probe_examples)
+    check_network(module, example_input(network), "zoo.network")
     constants = stored_buffers(members, module).constants
     module.load_state_dict(constants, strict=False)
     with torch_threads(1 if layout.size < VALUES // BLOCK else ctx.threads):  # small products
@@ -130,7 +132,7 @@ class _Passes:
         aligned = self._pass(0, self.members.rows(0, 1)[0])
         for number in range(1, self._count()):
             before, aligned = aligned.alignment, self._pass(number, self._centre(aligned))
-            if all(torch.equal(before.permutations[g], p) for g, p in aligned.alignment.permutations.items()):
+            if before.same_units(aligned.alignment):
                 break
         return aligned
 
@@ -166,12 +168,13 @@ class _Passes:
         return _Aligned(self.members, self.form, Alignment.concatenated(parts), reference)
 
     def _align(self, start: int, stop: int, reference: Row) -> Alignment:
-        permutations, scales = [], []
+        elements = []
         for i, row in enumerate(self.members.rows(start, stop), start):
-            scales.append(self.form.scales(row))
+            scales = self.form.scales(row)
             draw = generator(self.params.seed, "rebasin", i)
-            permutations.append(self.form.element(reference, self.form.rescaled(row, scales[-1]), draw))
-        return Alignment.stacked(permutations, scales)
+            element = self.form.element(reference, self.form.rescaled(row, scales), draw)
+            elements.append(replace(element, scales=scales))
+        return Alignment.stacked(elements)
 
 
 class _Changes(NamedTuple):

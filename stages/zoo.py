@@ -10,7 +10,8 @@ from stages.members.scoring import fitting_scores
 from stages.members.shards import Shard
 from stages.members.sources import source_of
 from stages.members.warnings import suspicions
-from stages.nets.registry import build
+from stages.nets.registry import build, example_input
+from stages.nets.requirements import check_network
 from stages.params.facts import OWN
 from stages.params.zoo import Zoo
 from stages.scores import chance, score_name
@@ -27,7 +28,8 @@ def shards(params: Zoo) -> list[Shard]:
 def zoo(params: Zoo, ctx: Context) -> dict[str, Any]:
     """Make the shards that aren't there yet, and sum the zoo up.
 
-    Raises DataMissing, UsageError if network and data don't fit each other, or what the source raises.
+    Raises DataMissing, UsageError if the network can't be worked with or doesn't fit the data, or what the source
+    raises.
     """
     parts = shards(params)
     for shard in parts:
@@ -51,6 +53,7 @@ def make_shard(params: Zoo, shard: Shard, ctx: Context) -> bool:
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
     module = build(params.network)
+    check_network(module, example_input(params.network), "zoo.network")
     data = load_data(params, module, ctx.data_root)
     with torch_threads(ctx.threads):
         rows, facts = source_of(params).make(params, shard, module, data, ctx)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.func import functional_call
 
-from stages.nets.mlp import build
-from stages.params.network import MLP
+from stages.nets.registry import build
+from stages.params.network import MLP, Network
 from stages.store.arrays import create_array, create_group, finish
 from stages.store.artifact import Manifest, artifact_path, building, publish
 from stages.store.chunks import ChunkPlan
@@ -109,9 +109,9 @@ def random_rows(network: MLP, count: int, seed: int = 0) -> tuple[Layout, Tensor
     return rows_of([tiny_net(network.widths, 1000 * seed + i).weights for i in range(count)])
 
 
-def write_zoo(folder: Path, network: MLP, rows: Tensor, heldout: int = 2, shard: int = 20) -> Ref:
+def write_zoo(folder: Path, network: Network, rows: Tensor, heldout: int = 2, shard: int = 20) -> Ref:
     """A zoo artifact as stage 1 leaves it, but of the given rows; the last `heldout` are held out. Iris is its task."""
-    layout = Layout.of(build(network).state_dict())
+    layout = Layout.of_module(build(network))
     total = len(rows)
     numbers = np.arange(total)
     facts = {

@@ -1,7 +1,7 @@
-"""The alignment of a zoo's members: permutations and scales of each, with their store."""
+"""The alignment of a zoo's members: permutations, scales and signs of each, with their store."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from torch import Tensor
 from stages.canonical.form import Aligner, CanonicalForm
 from stages.store.arrays import Named, arrays_of, open_group, read
 from stages.store.layout import Layout
+from stages.symmetry.element import Element
 from stages.symmetry.table import Symmetry
 
 ALIGNMENT = "alignment.zarr"
@@ -19,43 +20,42 @@ ALIGNMENT = "alignment.zarr"
 @dataclass(frozen=True)
 class Alignment:
     """Per group, permutations [networks, size] or, for a group within another, [networks, outer size, size], and,
-    where units were rescaled, scales [networks, size].
+    where units were rescaled or may change their signs, scales and signs [networks, size].
     """
 
     permutations: dict[str, Tensor]
     scales: dict[str, Tensor]
+    signs: dict[str, Tensor] = field(default_factory=dict)
 
     @classmethod
-    def stacked(
-        cls, permutations: Sequence[Mapping[str, Tensor]], scales: Sequence[Mapping[str, Tensor]]
-    ) -> "Alignment":
-        """The alignment of one or more networks, from the relabelling and the scales of each."""
-        return cls(
-            *({g: torch.stack([each[g] for each in every]) for g in every[0]} for every in (permutations, scales))
-        )
+    def stacked(cls, elements: Sequence[Element]) -> "Alignment":
+        """The alignment of one or more networks, from the element of each."""
+        tables = ([getattr(e, kind) for e in elements] for kind in ("permutations", "scales", "signs"))
+        return cls(*({g: torch.stack([each[g] for each in every]) for g in every[0]} for every in tables))
 
     @classmethod
     def concatenated(cls, parts: Sequence["Alignment"]) -> "Alignment":
         """The alignment of the networks of one or more parts, in order."""
-        tables = [[part.permutations for part in parts], [part.scales for part in parts]]
+        tables = ([getattr(part, kind) for part in parts] for kind in ("permutations", "scales", "signs"))
         return cls(*({g: torch.cat([each[g] for each in every]) for g in every[0]} for every in tables))
 
-    def element(self, index: int) -> dict[str, Tensor]:
-        """The relabelling of network `index`."""
-        return {group: p[index] for group, p in self.permutations.items()}
+    def same_units(self, other: "Alignment") -> bool:
+        """Whether another alignment puts the same units with the same signs in the same places."""
+        pairs = ((self.permutations, other.permutations), (self.signs, other.signs))
+        return all(torch.equal(values, theirs[group]) for ours, theirs in pairs for group, values in ours.items())
+
+    def element(self, index: int) -> Element:
+        """The element that moves network `index`."""
+        tables = (self.permutations, self.signs, self.scales)
+        return Element(*({group: values[index] for group, values in table.items()} for table in tables))
 
     def apply(self, symmetry: Symmetry, index: int, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The canonical form of network `index`: rescaled, then relabelled."""
-        if self.scales:
-            weights = symmetry.rescale({group: s[index] for group, s in self.scales.items()}, weights)
-        return symmetry.act(self.element(index), weights)
+        """The canonical form of network `index`."""
+        return self.element(index).act(symmetry, weights)
 
     def undo(self, symmetry: Symmetry, index: int, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The inverse of `apply`: bit for bit, or to round-off where units were rescaled."""
-        weights = symmetry.act(symmetry.invert(self.element(index)), weights)
-        if not self.scales:
-            return weights
-        return symmetry.rescale({group: 1 / s[index] for group, s in self.scales.items()}, weights)
+        return self.element(index).inverse(symmetry).act(symmetry, weights)
 
     def canonical(self, symmetry: Symmetry, layout: Layout, rows: Tensor, start: int) -> Tensor:
         """Networks `start`, `start + 1`, ... as rows in canonical form."""
@@ -65,7 +65,8 @@ class Alignment:
     def arrays(self) -> dict[str, Named]:
         """As they are stored."""
         stored = {f"permutations/{g}": Named(_dims(g, p), p.int().numpy()) for g, p in self.permutations.items()}
-        return stored | {f"scales/{g}": Named(_dims(g, s), s.numpy()) for g, s in self.scales.items()}
+        factors = {f"scales/{g}": s for g, s in self.scales.items()} | {f"signs/{g}": s for g, s in self.signs.items()}
+        return stored | {name: Named(_dims(name.partition("/")[2], s), s.numpy()) for name, s in factors.items()}
 
 
 def _dims(group: str, values: Tensor) -> tuple[str, ...]:
@@ -73,15 +74,15 @@ def _dims(group: str, values: Tensor) -> tuple[str, ...]:
 
 
 def read_alignment(path: Path) -> Alignment:
-    """The permutations and scales in an alignment store."""
+    """The permutations, scales and signs in an alignment store; earlier ones have no signs."""
     group = open_group(path)
-    tables: dict[str, dict[str, Tensor]] = {"permutations": {}, "scales": {}}
+    tables: dict[str, dict[str, Tensor]] = {"permutations": {}, "scales": {}, "signs": {}}
     for array, _ in arrays_of(group):
         kind, _, name = array.partition("/")
         if kind in tables:
             values = torch.from_numpy(read(group, array))
             tables[kind][name] = values.long() if kind == "permutations" else values
-    return Alignment(tables["permutations"], tables["scales"])
+    return Alignment(**tables)
 
 
 def aligner_json(aligner: Aligner) -> dict[str, Any]:

@@ -12,8 +12,10 @@ from stages.datasets import Train, Validation
 from stages.nets.normalisation import reestimate
 from stages.nets.spectral_norm import with_singular_vectors
 from stages.nets.stacked import NOTHING, outputs
+from stages.precision import DoublePrecision
 from stages.store.layout import Layout
-from stages.symmetry.table import Permutations, Symmetry
+from stages.symmetry.element import Element
+from stages.symmetry.table import Symmetry
 
 BATCH = 250
 """Examples per batch when BatchNorm's statistics are measured."""
@@ -23,11 +25,18 @@ Rows = Float[Tensor, "networks parameters"]
 def output_gaps(
     module: nn.Module, layout: Layout, original: Rows, moved: Rows, probe: Tensor
 ) -> Float[Tensor, " networks"]:
-    """The largest change of each network's outputs, relative to its largest output, in double precision."""
+    """The largest change of each network's outputs, relative to its largest output, in double precision.
+
+    Outputs that were not defined or infinite, and still are, have not changed.
+    """
     double = copy.deepcopy(module).double()
     inputs = probe.double() if probe.is_floating_point() else probe
-    before, after = (outputs(double, layout, rows.double(), inputs) for rows in (original, moved))
-    return (before - after).abs().flatten(1).amax(1) / before.abs().flatten(1).amax(1).clamp_min(1e-12)
+    with DoublePrecision():
+        before, after = (outputs(double, layout, rows.double(), inputs) for rows in (original, moved))
+    same = (before == after) | (before.isnan() & after.isnan())
+    change = torch.where(same, 0.0, (before - after).abs()).nan_to_num(torch.inf, torch.inf)
+    largest = torch.where(before.isfinite(), before.abs(), 0.0).flatten(1).amax(1)
+    return change.flatten(1).amax(1) / largest.clamp_min(1e-12)
 
 
 def with_constants(layout: Layout, rows: Rows, constants: Mapping[str, Tensor]) -> Rows:
@@ -43,17 +52,17 @@ def culprit(
     layout: Layout,
     row: Float[Tensor, " parameters"],
     symmetry: Symmetry,
-    element: Permutations,
+    element: Element,
     probe: Tensor,
     tolerance: float,
     constants: Mapping[str, Tensor] = NOTHING,
 ) -> str:
-    """The first group that changes the outputs when it alone is relabelled, with its tensors; else the rescaling.
+    """The first group that changes the outputs when it alone is moved, with its tensors; else the rescaling.
 
     `constants` are buffers that stay as they are, whatever moves.
     """
     for name, group in symmetry.groups.items():
-        moved = layout.flatten(symmetry.act({name: element[name]}, layout.unflatten(row)))[None]
+        moved = layout.flatten(element.only(name).act(symmetry, layout.unflatten(row)))[None]
         if output_gaps(module, layout, row[None], with_constants(layout, moved, constants), probe).item() > tolerance:
             tensors = dict.fromkeys(f"{a.tensor} axis {a.axis}" for a in group.axes)
             return f"group {name!r} (" + ", ".join(tensors) + ")"

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from stages.store.layout import Layout
+from stages.symmetry.element import Element
 from stages.symmetry.rebasin import match
 from stages.symmetry.scale import balance
 from stages.symmetry.table import Symmetry, Weights
@@ -31,19 +32,19 @@ class Aligner:
     streams: bool
     max_sweeps: int
 
-    def element(
-        self, target: Weights, weights: Weights, parameters: Collection[str], draw: torch.Generator
-    ) -> dict[str, Tensor]:
-        """The relabelling of every group that brings a network's parameters closest to the target's.
+    def element(self, target: Weights, weights: Weights, parameters: Collection[str], draw: torch.Generator) -> Element:
+        """The relabelling of every group, with signs, that brings a network's parameters closest to the target's.
 
         Only the tensors named in `parameters` are matched, not the buffers that networks measured themselves.
         """
         identity = self.symmetry.identity()
         if self.method == "none":
-            return identity
+            return Element(identity)
         movable = [name for name, group in self.symmetry.groups.items() if self.streams or not group.stream]
         table = self.symmetry.only(movable).restricted_to(parameters)
-        return identity | MATCHERS[self.method](table, target, weights, draw, self.max_sweeps).permutations
+        found = MATCHERS[self.method](table, target, weights, draw, self.max_sweeps).element
+        unchanged = {name: torch.ones(table.groups[name].size, dtype=torch.int8) for name in table.flippable}
+        return Element(identity | dict(found.permutations), unchanged | dict(found.signs))
 
 
 @dataclass(frozen=True)
@@ -83,14 +84,14 @@ class CanonicalForm:
         """A network with balanced norms; as it is if the form keeps them."""
         return self.rescaled(row, self.scales(row))
 
-    def element(self, target: Row, row: Row, draw: torch.Generator) -> dict[str, Tensor]:
-        """The relabelling that brings a network, balanced already, closest to the target."""
+    def element(self, target: Row, row: Row, draw: torch.Generator) -> Element:
+        """The relabelling, with signs, that brings a network, balanced already, closest to the target."""
         parameters = [slot.name for slot in self.layout.slots if not slot.buffer]
         return self.aligner.element(self.layout.unflatten(target), self.layout.unflatten(row), parameters, draw)
 
     def aligned(self, target: Row, row: Row, draw: torch.Generator) -> Row:
         """A network, balanced already, relabelled towards the target."""
-        moved = self.symmetry.act(self.element(target, row, draw), self.layout.unflatten(row))
+        moved = self.element(target, row, draw).act(self.symmetry, self.layout.unflatten(row))
         return self.layout.flatten(moved)
 
     def applied(self, target: Row, row: Row, draw: torch.Generator) -> Row:

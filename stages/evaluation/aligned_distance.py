@@ -156,8 +156,8 @@ class AlignedDistance:
         return layout.flatten(symmetry.act(pairs, weights))
 
     def _unit_values(self, group: str, a: Axis, tensor: Tensor) -> Float[Tensor, "units values"]:
-        """Each unit's values in one place, sorted."""
-        places = self._form.symmetry.places(group, a)
+        """Each unit's values in one place, sorted; without their signs where these may change."""
+        places, tensor = self._form.symmetry.places(group, a), tensor.abs() if a.flips else tensor
         return tensor.movedim(a.axis, 0)[places.flatten()].reshape(len(places), -1).sort(1).values
 
     def _aligned(self, target: Row, row: Row, number: int) -> Row:
@@ -183,9 +183,14 @@ class AlignedDistance:
         return self._sorted(self.members)
 
     def _sorted(self, rows: Tensor) -> Tensor:
-        """Each tensor's values in order. No relabelling brings two networks closer than these are."""
-        parts = rows.split([slot.size for slot in self.form.layout.slots], dim=1)
-        return torch.cat([part.sort(1).values for part in parts], dim=1)
+        """Each tensor's values in order, without signs where these may change.
+
+        No relabelling brings two networks closer than these are.
+        """
+        flipping = {a.tensor for group in self._form.symmetry.groups.values() for a in group.axes if a.flips}
+        slots = self.form.layout.slots
+        parts = zip(slots, rows.split([slot.size for slot in slots], dim=1), strict=True)
+        return torch.cat([(p.abs() if slot.name in flipping else p).sort(1).values for slot, p in parts], dim=1)
 
 
 def distances(

@@ -19,6 +19,7 @@ from stages.evaluation.results import results_of
 from stages.evaluation.upstream import recorded_summary
 from stages.flow.spaces.codes import effective_rank, principal_codes
 from stages.nets.stacked import outputs
+from stages.precision import DoublePrecision
 from stages.store.layout import Layout
 from stages.store.weights import Shards, is_train
 from stages.symmetry.table import Symmetry
@@ -93,7 +94,9 @@ class _Probe:
     def _double_precision_scores(self, rows: Tensor) -> Tensor:
         module, inputs = copy.deepcopy(self.inputs.completion.module).cpu().double(), self.test.inputs
         inputs = inputs.double() if inputs.is_floating_point() else inputs
-        return results_of([outputs(module, self.zoo.layout, rows.double(), inputs)], self.test.targets).scores
+        with DoublePrecision():
+            predictions = outputs(module, self.zoo.layout, rows.double(), inputs)
+        return results_of([predictions], self.test.targets).scores
 
     def _completed_scores(self, rows: Tensor) -> Tensor:
         """With running statistics measured anew."""

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from stages.errors import LayoutMismatch
@@ -96,6 +96,12 @@ class Layout:
             for s in self.slots
         ]
         return torch.cat([part.to(torch.float32) for part in parts], dim=-1)
+
+    def finite(self, rows: Float[Tensor, "networks parameters"]) -> Bool[Tensor, " networks"]:
+        """Which rows hold a network that can be used: numbers throughout, but for the -inf of masks among buffers."""
+        size = self.parameter_layout.size
+        buffers = rows[:, size:]
+        return torch.isfinite(rows[:, :size]).all(1) & (buffers < torch.inf).all(1)
 
     def check(self, tensors: Mapping[str, Tensor]) -> None:
         """Raise LayoutMismatch unless the tensors have this layout's names and trailing shapes."""

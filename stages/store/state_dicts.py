@@ -1,7 +1,7 @@
 """Foreign state dicts as rows of a network's layout: names matched, shapes and values checked."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
@@ -31,6 +31,8 @@ class Expected:
     outside: Mapping[str, Tensor]
     """Buffers that aren't part of a row, as the module makes them, such as counters; a file may hold them or not."""
     naming: Naming
+    infinite: Mapping[str, Tensor] = field(default_factory=dict)
+    """Buffers with values that aren't finite in the module itself, such as the -inf of an attention mask."""
 
     @classmethod
     def of_module(
@@ -43,14 +45,15 @@ class Expected:
         first = {id(tensor): name for name, tensor in every if name in kept}
         aliases = {name: first[id(tensor)] for name, tensor in every if name not in kept and id(tensor) in first}
         outside = {name: tensor for name, tensor in every if name not in kept | aliases.keys()}
-        return cls(layout, aliases, outside, Naming(frozenset({*kept, *aliases}), rename or {}, ignore))
+        infinite = {name: b.detach() for name, b in module.named_buffers() if not bool(torch.isfinite(b).all())}
+        return cls(layout, aliases, outside, Naming(frozenset({*kept, *aliases}), rename or {}, ignore), infinite)
 
     def match(self, tensors: Mapping[str, Tensor], file: str) -> Matched:
         """The row [parameters] of float32.
 
         Raises LayoutMismatch naming file and tensor for one that is missing, left over, of another shape, no
         floating-point one, or a buffer outside of rows with other values than the module's, and Diverged for values
-        that aren't finite.
+        that aren't finite (unless the module's own buffer is the same).
         """
         self._check_outside(self.naming.apply(tensors)[0], file)
         named, notes = self._renamed(tensors)
@@ -58,7 +61,7 @@ class Expected:
         self._check_names(named, file)
         for slot in self.layout.slots:
             _check_kind(slot, named[slot.name], file)
-        _check_values({slot.name: named[slot.name] for slot in self.layout.slots}, file)
+        _check_values({slot.name: named[slot.name] for slot in self.layout.slots}, self.infinite, file)
         notes += sorted({f"{_kind(t)} converted to float32" for t in named.values() if t.dtype != torch.float32})
         return Matched(self.layout.flatten(named), tuple(notes))
 
@@ -153,8 +156,9 @@ def _check_kind(slot: Slot, tensor: Tensor, file: str) -> None:
         raise LayoutMismatch(f"{where} holds {_kind(tensor)} values, expected dense floating-point ones")
 
 
-def _check_values(tensors: Mapping[str, Tensor], file: str) -> None:
+def _check_values(tensors: Mapping[str, Tensor], infinite: Mapping[str, Tensor], file: str) -> None:
     bad = {name: ~torch.isfinite(tensor.to(torch.float32)) for name, tensor in tensors.items()}
+    bad |= {name: bad[name] & (tensors[name] != fresh) for name, fresh in infinite.items() if name in bad}
     wrong = {name: places for name, places in bad.items() if places.any()}
     for name, places in wrong.items():
         first = tuple(places.nonzero()[0].tolist())

@@ -86,8 +86,8 @@ class WeightsWriter:
         stop = start + len(rows)
         if start % self.step or (stop % self.step and stop != len(self.names)):
             raise ValueError(f"rows {start}:{stop} don't fill whole chunks of {self.step} rows")
-        if not torch.isfinite(rows).all():
-            bad = start + int((~torch.isfinite(rows)).any(1).nonzero()[0])
+        if not (finite := self.layout.finite(rows)).all():
+            bad = start + int((~finite).nonzero()[0])
             raise Diverged(f"{self.names[bad]} has weights that aren't finite; nothing of this block was stored")
         with zarr.config.set({"array.write_empty_chunks": True}):
             self.array[start:stop] = rows.detach().cpu().numpy()

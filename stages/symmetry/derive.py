@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.fx import Node
 
-from stages.symmetry.prove import failures
+from stages.symmetry.parity import note_parity
+from stages.symmetry.prove import prove
 from stages.symmetry.rules import HOMOGENEOUS, rule_for
 from stages.symmetry.structure import (
     AxisStructure,
@@ -46,18 +47,15 @@ def derive(module: nn.Module, example: Tensor, constants: Collection[str] = ()) 
 
     `constants` are stored buffers that have the module's own values in all networks, and in any order of their units.
     Conservative: what passes through an operation without a rule keeps its order, and is named in the notes. Proved
-    on the spot (see `failures`); a group that fails is left out, and named too.
+    on the spot (see `prove`); what fails is left out, and named too.
     """
     trace = read_graph(module, example, constants)
     notes = [
         f"{name}: no rule for this operation ({count} x); what it touches keeps its order"
         for name, count in sorted(trace.unknown.items())
     ]
-    table = _table(trace, _row_tensors(module))
-    if failed := failures(module, example, table):
-        notes += [f"group {name!r} left out: {why}" for name, why in failed.items()]
-        table = table.only(set(table.groups) - set(failed))
-    return Derived(table, tuple(notes))
+    proved = prove(module, example, _table(trace, _row_tensors(module)))
+    return Derived(proved.symmetry, (*notes, *proved.notes))
 
 
 def read_graph(module: nn.Module, example: Tensor, constants: Collection[str] = ()) -> Trace:
@@ -112,6 +110,7 @@ def _output_axes(trace: Trace, node: Node) -> Any:
     value = rule(trace, node)
     if operation not in HOMOGENEOUS.split():
         mark_not_homogeneous(*trace.inputs(node), *(axis for axes in tensors_in(value) for axis in axes))
+    note_parity(trace, node, operation, value)
     return value
 
 
@@ -198,7 +197,9 @@ def _is_fixed(structure: AxisStructure) -> bool:
 def _outer_group(trace: Trace, units: Units, places: list[_Place]) -> Group:
     """A group of its own: what it is repeated over is written out, entry by entry."""
     axes = [
-        Axis(p.tensor, p.axis, _power(trace, units, p), start, p.width) for p in places for start in _starts(p, p.outer)
+        Axis(p.tensor, p.axis, _power(trace, units, p), start, p.width, flips=_flips(trace, units, p))
+        for p in places
+        for start in _starts(p, p.outer)
     ]
     return Group(units.size, tuple(axes), stream=units.stream)
 
@@ -221,6 +222,10 @@ def _starts(p: _Place, outer: tuple[tuple[AxisStructure, int], ...]) -> list[int
 
 def _power(trace: Trace, units: Units, p: _Place) -> int:
     return trace.powers.get((p.tensor, p.axis), 0) if units.homogeneous else 0
+
+
+def _flips(trace: Trace, units: Units, p: _Place) -> bool:
+    return units.odd and (p.tensor, p.axis) in trace.powers
 
 
 def _names(placed: dict[Units, list[_Place]]) -> dict[Units, str]:

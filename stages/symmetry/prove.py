@@ -1,35 +1,63 @@
 """Proof by random elements: a table's groups keep what a network computes, and half of one doesn't."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from functools import cached_property
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.utils._pytree import tree_leaves
 
-from stages.symmetry.table import Group, Symmetry
+from stages.precision import DoublePrecision
+from stages.symmetry.element import random_scales, random_signs
+from stages.symmetry.table import Axis, Group, Symmetry, Weights
 
-Draw = Callable[[Symmetry, torch.Generator], dict[str, Tensor]]
+Move = Callable[[Symmetry, Weights, torch.Generator], dict[str, Tensor]]
+"""A random element of a table, applied to a network."""
 ROUND_OFF = 1e-9
 """Largest change of outputs, relative to the largest output in double precision, that counts as none."""
+FLIPS = 8
+"""Random changes of signs that are tried, as one leaves about half of the units alone."""
+NOISE = (1.0, 0.1, 0.01)
+"""Sizes of the noise that takes a network to a random point: the first at which its outputs are finite."""
+
+
+class Proved(NamedTuple):
+    """The part of a table that holds, and one line for everything that doesn't."""
+
+    symmetry: Symmetry
+    notes: tuple[str, ...]
+
+
+def prove(module: nn.Module, example: Tensor, symmetry: Symmetry, seed: int = 0) -> Proved:
+    """Leave out groups that change what the network computes, and where only rescaling or signs do, those.
+
+    At a random point of weight space (initial weights are too regular: zeros and ones hide mistakes) a random element
+    of the whole table must keep all outputs [batch, ...] at round-off; if it doesn't, each group is tried alone.
+    """
+    if not symmetry.groups:
+        return Proved(symmetry, ())
+    point = _RandomPoint(module, example, torch.Generator().manual_seed(seed))
+    if point.limit:
+        return Proved(Symmetry(), (point.limit,))
+    failed = point.failures(symmetry, relabelled)
+    table = symmetry.only(set(symmetry.groups) - set(failed))
+    notes = [f"group {name!r} left out: a random element {why}" for name, why in failed.items()]
+    unscaled = point.failures(table.only(table.rescalable), rescaled)
+    notes += [f"group {name!r} can't be rescaled: a random rescaling {why}" for name, why in unscaled.items()]
+    unflipped: dict[str, str] = {}
+    for _ in range(FLIPS):
+        unflipped |= point.failures(table.only(table.flippable), flipped)
+    notes += [f"group {name!r} can't change its signs: a random change {why}" for name, why in unflipped.items()]
+    return Proved(_restricted(table, unscaled, unflipped), tuple(notes))
 
 
 def failures(module: nn.Module, example: Tensor, symmetry: Symmetry, seed: int = 0) -> dict[str, str]:
-    """The groups that change what the network computes, each with by how much; empty if none does.
-
-    At a random point of weight space (initial weights are too regular: zeros and ones hide mistakes) a random element
-    of the whole table must keep the outputs [batch, ...] at round-off; if it doesn't, each group is tried alone.
-    """
-    point = _RandomPoint(module, example, torch.Generator().manual_seed(seed))
-    if point.change(symmetry) <= ROUND_OFF:
-        return {}
-    failed = {}
-    for name, group in symmetry.groups.items():
-        alone = symmetry.only({name, group.within or name})
-        change = point.change(alone)
-        if change > ROUND_OFF and (group.within is None or group.within not in failed):
-            failed[name] = f"a random element changes the outputs by {change:.1e} of their size"
-    return failed or dict.fromkeys(symmetry.groups, "the groups hold alone but not together")
+    """The groups whose relabelling changes what the network computes, each with by how much; empty if none does."""
+    return _RandomPoint(module, example, torch.Generator().manual_seed(seed)).failures(symmetry, relabelled)
 
 
 def vacuous_groups(module: nn.Module, example: Tensor, symmetry: Symmetry, seed: int = 0) -> list[str]:
@@ -37,14 +65,38 @@ def vacuous_groups(module: nn.Module, example: Tensor, symmetry: Symmetry, seed:
 
     Such a group proves nothing: the network doesn't depend on it, or the entry that is left out isn't needed.
     """
+    if not symmetry.groups:
+        return []
     point = _RandomPoint(module, example, torch.Generator().manual_seed(seed))
-    return [name for name in symmetry.groups if point.change(half(symmetry, name), shift) <= ROUND_OFF]
+    return [name for name in symmetry.groups if point.change(half(symmetry, name), shifted) <= ROUND_OFF]
 
 
-def shift(symmetry: Symmetry, generator: torch.Generator) -> dict[str, Tensor]:
-    """An element that leaves no unit where it was; nothing is drawn."""
-    del generator
-    return {name: p.roll(1, -1) for name, p in symmetry.identity().items()}
+def relabelled(symmetry: Symmetry, weights: Weights, draw: torch.Generator) -> dict[str, Tensor]:
+    """A network with its units in a random order that leaves none where it was: one is enough to tell."""
+    return symmetry.act({name: _cycle(order) for name, order in symmetry.random(draw).items()}, weights)
+
+
+def _cycle(order: Tensor) -> Tensor:
+    """The permutation that moves each unit to the place of the next in this order."""
+    return torch.empty_like(order).scatter_(-1, order, order.roll(1, -1))
+
+
+def rescaled(symmetry: Symmetry, weights: Weights, draw: torch.Generator) -> dict[str, Tensor]:
+    """A network with each unit rescaled by a random positive factor."""
+    scales = {name: random_scales(symmetry.groups[name].size, draw) for name in symmetry.rescalable}
+    return symmetry.rescale(scales, weights)
+
+
+def flipped(symmetry: Symmetry, weights: Weights, draw: torch.Generator) -> dict[str, Tensor]:
+    """A network with units' signs changed at random."""
+    signs = {name: random_signs(symmetry.groups[name].size, draw) for name in symmetry.flippable}
+    return symmetry.flip(signs, weights)
+
+
+def shifted(symmetry: Symmetry, weights: Weights, draw: torch.Generator) -> dict[str, Tensor]:
+    """A network with no unit where it was; nothing is drawn."""
+    del draw
+    return symmetry.act({name: p.roll(1, -1) for name, p in symmetry.identity().items()}, weights)
 
 
 def half(symmetry: Symmetry, name: str) -> Symmetry:
@@ -57,6 +109,15 @@ def half(symmetry: Symmetry, name: str) -> Symmetry:
     return Symmetry(groups)
 
 
+def _restricted(symmetry: Symmetry, unscaled: Collection[str], unflipped: Collection[str]) -> Symmetry:
+    """The same table; the units of these groups can't be rescaled, or can't change their signs."""
+
+    def axis(name: str, a: Axis) -> Axis:
+        return a._replace(power=0 if name in unscaled else a.power, flips=a.flips and name not in unflipped)
+
+    return Symmetry({n: replace(g, axes=tuple(axis(n, a) for a in g.axes)) for n, g in symmetry.groups.items()})
+
+
 class _RandomPoint:
     """A network in double precision at a random point, and what it gives for the example."""
 
@@ -64,24 +125,63 @@ class _RandomPoint:
         self.module = copy.deepcopy(module).double().eval()
         self.example = example.double() if example.is_floating_point() else example
         self.draw = generator
-        tensors = {**dict(self.module.named_parameters()), **dict(self.module.named_buffers())}
-        self.weights = {name: self._perturbed(tensor.detach()) for name, tensor in tensors.items()}
-        self.outputs = self._run(self.weights)
+        for noise in NOISE:
+            self.weights = {name: self._perturbed(tensor, noise) for name, tensor in self._tensors.items()}
+            self.outputs = self._run(self.weights)
+            if not self.limit:
+                break
 
-    def _perturbed(self, tensor: Tensor) -> Tensor:
-        """Off the initial value by noise of a size that keeps activations alive; what is positive stays so."""
+    @cached_property
+    def _tensors(self) -> dict[str, Tensor]:
+        named = {**dict(self.module.named_parameters()), **dict(self.module.named_buffers())}
+        return {name: tensor.detach() for name, tensor in named.items()}
+
+    @property
+    def limit(self) -> str | None:
+        """Why the outputs at this point can't tell whether an element changes them."""
+        if not bool(self.outputs.isfinite().any()):
+            return "outputs at random weights aren't finite: no group can be proved, so all are left out"
+        if not bool(self.outputs.nan_to_num(0, 0, 0).any()):
+            return "outputs at random weights are all zero: no group can be proved, so all are left out"
+        return None
+
+    def _perturbed(self, tensor: Tensor, size: float) -> Tensor:
+        """Off the initial value by noise of a size that keeps activations alive; what is positive stays so.
+
+        Values that aren't finite, such as the -inf of masks, stay as they are.
+        """
         if not tensor.is_floating_point():
             return tensor
-        noise = torch.randn(tensor.shape, generator=self.draw, dtype=tensor.dtype)
+        noise, finite = torch.randn(tensor.shape, generator=self.draw, dtype=tensor.dtype), tensor.isfinite()
         if tensor.ndim < 2 and bool((tensor > 0).all()):  # scales and variances
-            return tensor * (0.2 * noise).exp()
-        return tensor + max(float(tensor.std(correction=0)), 0.05) * noise
+            return tensor * (0.2 * size * noise).exp()
+        std = float(tensor[finite].std(correction=0)) if bool(finite.any()) else 0.0
+        return torch.where(finite, tensor + size * max(std, 0.05) * noise, tensor)
 
     @torch.no_grad()
     def _run(self, weights: dict[str, Tensor]) -> Tensor:
-        return functional_call(self.module, weights, (self.example,))
+        """All outputs, a tensor or any structure of tensors, end to end."""
+        with DoublePrecision():
+            outputs = functional_call(self.module, weights, (self.example,))
+        tensors = [leaf for leaf in tree_leaves(outputs) if isinstance(leaf, Tensor)]
+        real = [torch.view_as_real(tensor) if tensor.is_complex() else tensor for tensor in tensors]
+        return torch.cat([tensor.double().flatten() for tensor in real])
 
-    def change(self, symmetry: Symmetry, draw: Draw = Symmetry.random) -> float:
+    def change(self, symmetry: Symmetry, move: Move) -> float:
         """The largest change of outputs that an element causes, relative to the largest output."""
-        moved = self._run(symmetry.act(draw(symmetry, self.draw), self.weights))
-        return float((moved - self.outputs).abs().max() / self.outputs.abs().max())
+        before, after = self.outputs, self._run(move(symmetry, self.weights, self.draw))
+        finite = before.isfinite()
+        if not torch.equal(before[~finite].nan_to_num(0, 1, -1), after[~finite].nan_to_num(0, 1, -1)):
+            return torch.inf
+        return float((after - before)[finite].abs().nan_to_num(torch.inf, torch.inf).max() / before[finite].abs().max())
+
+    def failures(self, symmetry: Symmetry, move: Move) -> dict[str, str]:
+        """The groups whose elements change the outputs, each with by how much."""
+        if not symmetry.groups or self.change(symmetry, move) <= ROUND_OFF:
+            return {}
+        failed = {}
+        for name, group in symmetry.groups.items():
+            change = self.change(symmetry.only({name, group.within or name}), move)
+            if change > ROUND_OFF and (group.within is None or group.within not in failed):
+                failed[name] = f"changes the outputs by {change:.1e} of their size"
+        return failed or dict.fromkeys(symmetry.groups, "of all groups together changes the outputs, of each alone not")

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+from stages.symmetry.element import Element
 from stages.symmetry.table import Axis, Permutations, Symmetry, Weights
 
 TOLERANCE = 1e-9
@@ -16,12 +17,17 @@ TOLERANCE = 1e-9
 
 @dataclass(frozen=True)
 class Match:
-    """The permutations that align one network, its inner product with the reference before and after, and sweeps."""
+    """The element that aligns one network, its inner product with the reference before and after, and sweeps."""
 
-    permutations: dict[str, Tensor]
+    element: Element
     before: float
     after: float
     sweeps: int
+
+    @property
+    def permutations(self) -> Permutations:
+        """The element's."""
+        return self.element.permutations
 
 
 def match(
@@ -35,14 +41,15 @@ def match(
 ) -> Match:
     """Permute the candidate's units so that its weights come closest to the reference's, in the L2 sense.
 
+    Units that may change their signs are compared up to them, and get the better one.
     Coordinate descent: each outer group in a random order, and what is within it, is solved with the others held,
     until a whole sweep improves nothing. Never ends worse than it started; ends in a local optimum that depends on
     the order. Groups within another are assigned together with it: every pairing of outer units is scored at its best
     inner assignment. `start` is where the descent begins; outer units of the groups in `keep` stay as it has them.
     """
     fixed, original = ({name: w[name].double() for name in symmetry.tensors} for w in (reference, candidate))
-    permutations = start or symmetry.identity()
-    search = _Search(symmetry, fixed, symmetry.act(permutations, original), permutations)
+    begin = Element(start or symmetry.identity())
+    search = _Search(symmetry, fixed, begin.act(symmetry, original), begin)
     floor = TOLERANCE * sum(float(t.square().sum()) for t in fixed.values())
     outer = list(symmetry.children)
     sweeps, improved = 0, True
@@ -51,7 +58,7 @@ def match(
         order = [outer[i] for i in torch.randperm(len(outer), generator=generator).tolist()]
         improved = sum(search.improve(group, floor, group in keep) for group in order) > 0
     before, after = inner_product(fixed, original), inner_product(fixed, search.moved)
-    return Match(dict(search.permutations), before, after, sweeps)
+    return Match(search.element, before, after, sweeps)
 
 
 def inner_product(a: Weights, b: Weights) -> float:
@@ -61,46 +68,50 @@ def inner_product(a: Weights, b: Weights) -> float:
 
 @dataclass
 class _Search:
-    """The state of the descent: the reference, the candidate as permuted so far, and those permutations."""
+    """The state of the descent: the reference, the candidate as moved so far, and by which element."""
 
     symmetry: Symmetry
     fixed: dict[str, Tensor]
     moved: dict[str, Tensor]
-    permutations: Permutations
+    element: Element
 
     def improve(self, group: str, floor: float, keep: bool) -> bool:
         """Make the best move of one outer group, and of those within it, if it gains more than `floor`."""
         move = self._within(group) if keep else self._best(group)
-        if all(torch.equal(p, self.symmetry.identity()[name]) for name, p in move.items()):
+        still = all(torch.equal(p, self.symmetry.identity()[name]) for name, p in move.permutations.items())
+        if still and all(bool((signs > 0).all()) for signs in move.signs.values()):
             return False
-        tensors = {a.tensor for name in move for a in self.symmetry.groups[name].axes}
+        tensors = {a.tensor for name in move.permutations for a in self.symmetry.groups[name].axes}
         before, fixed = ({name: weights[name] for name in tensors} for weights in (self.moved, self.fixed))
-        after = self.symmetry.act(move, before)
+        after = move.act(self.symmetry, before)
         if inner_product(fixed, after) - inner_product(fixed, before) <= floor:
             return False
         self.moved.update(after)
-        self.permutations = self.symmetry.compose(self.permutations, self.symmetry.identity() | move)
+        whole = Element(self.symmetry.identity() | dict(move.permutations), move.signs)
+        self.element = self.element.then(self.symmetry, whole)
         return True
 
-    def _best(self, group: str) -> dict[str, Tensor]:
+    def _best(self, group: str) -> Element:
         """The move of an outer group that scores best, with what is within it at its best in each pairing."""
         children = self.symmetry.children[group]
-        scores = self._similarity(group, self._exclusive_axes(group))
+        scores, signs = self._up_to_signs(group, self._exclusive_axes(group))
         inner = {}
         for child in children:
             pairs, inner[child] = best_pairs(self._pair_similarity(child))
             scores = scores + pairs
         outer = best_assignment(scores)
         places = torch.arange(len(outer))
-        return {group: outer} | {child: assigned[places, outer] for child, assigned in inner.items()}
+        moves = {group: outer} | {child: assigned[places, outer] for child, assigned in inner.items()}
+        chosen = signs[places, outer][outer.argsort()]
+        return Element(moves, {group: chosen} if group in self.symmetry.flippable else {})
 
-    def _within(self, group: str) -> dict[str, Tensor]:
+    def _within(self, group: str) -> Element:
         """The best move of what is within a group whose own units stay."""
         moves = {}
         for child in self.symmetry.children[group]:
             scores = self._pair_similarity(child)
             moves[child] = torch.stack([best_assignment(scores[i, i]) for i in range(len(scores))])
-        return moves
+        return Element(moves)
 
     def _exclusive_axes(self, group: str) -> list[Axis]:
         """The places of a group that no group within it moves as well."""
@@ -111,6 +122,12 @@ class _Search:
             return same and outer.start <= a.start < outer.start + outer.width
 
         return [a for a in self.symmetry.groups[group].axes if not any(holds(a, b) for b in inner)]
+
+    def _up_to_signs(self, group: str, axes: list[Axis]) -> tuple[Tensor, Tensor]:
+        """Each pair's similarity with the better sign of the candidate's unit, and which sign that is."""
+        scores = self._similarity(group, [a for a in axes if not a.flips])
+        flipping = self._similarity(group, [a for a in axes if a.flips])
+        return scores + flipping.abs(), torch.where(flipping < 0, -1, 1).to(torch.int8)
 
     def _similarity(self, group: str, axes: list[Axis]) -> Tensor:
         """Entry (i, j): inner product of the reference's unit i with the candidate's unit j over these places."""

@@ -29,6 +29,7 @@ def linear(t: Trace, node: Node) -> Axes:
     """The map x @ w.T + b."""
     x, w = t.axes(node.args[0]), t.axes(node.args[1])
     unify(x[-1], w[1])
+    mark_not_homogeneous(*(x[:-1] if argument(node, 2, "bias") is not None else ()))  # the bias stays as it is
     _weight_and_bias(t, node)
     return [*x[:-1], w[0]]
 
@@ -223,6 +224,7 @@ def reduce(t: Trace, node: Node) -> Axes:
     dims = argument(node, 1, "dim")
     wanted = range(len(x)) if dims is None or dims == [] else [dims] if isinstance(dims, int) else dims
     gone = {int(d) % len(x) for d in wanted}
+    mark_not_homogeneous(*(x[i] for i in gone))
     kept = len(shape_of(node)) == len(x)
     return [Units(1, fixed=True) if i in gone else axis for i, axis in enumerate(x) if kept or i not in gone]
 

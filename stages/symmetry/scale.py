@@ -12,12 +12,11 @@ def balance(symmetry: Symmetry, weights: Weights, tolerance: float = 1e-9, max_s
     A unit that is dead on either side keeps scale 1. Groups whose activation has no scale symmetry are left out.
     Sweeps go on until no log scale moves by more than `tolerance`: neighbouring layers share a tensor.
     """
-    homogeneous = [name for name, group in symmetry.groups.items() if any(a.power for a in group.axes)]
-    scales = {name: torch.ones(symmetry.groups[name].size, dtype=torch.float64) for name in homogeneous}
+    scales = {name: torch.ones(symmetry.groups[name].size, dtype=torch.float64) for name in symmetry.rescalable}
     current = {name: tensor.double() for name, tensor in weights.items()}
     for _ in range(max_sweeps):
         largest = 0.0
-        for name in homogeneous:
+        for name in symmetry.rescalable:
             step = _step(symmetry, name, current)
             current = symmetry.rescale({name: step}, current)
             scales[name] = scales[name] * step

@@ -16,13 +16,15 @@ class Units:
     """A set of units: a variable of unification, which stands for another structure once `resolved_to` is set.
 
     `fixed`: its order matters. `homogeneous`: nothing but ReLU-like functions has been applied to it, so its units
-    may be rescaled. `stream`: residual additions join it. `inner`: what runs faster along the axis that it was split
-    off from; once its positions are read one by one, each has its own copies of those sets (`unshared`).
+    may be rescaled; `odd`: nothing but odd functions has, so they may change their signs. `stream`: residual additions
+    join it. `inner`: what runs faster along the axis that it was split off from; once its positions are read one by
+    one, each has its own copies of those sets (`unshared`).
     """
 
     size: int
     fixed: bool = False
     homogeneous: bool = True
+    odd: bool = True
     stream: bool = False
     resolved_to: Union["Units", "Product", "Concat", None] = None
     inner: tuple["Units", ...] = ()
@@ -30,7 +32,7 @@ class Units:
 
     def like(self, size: int) -> "Units":
         """A new set of another size with the same properties."""
-        return Units(size, self.fixed, self.homogeneous, self.stream)
+        return Units(size, self.fixed, self.homogeneous, self.odd, self.stream)
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +122,13 @@ def mark_not_homogeneous(*axes: AxisStructure) -> None:
             units.homogeneous = False
 
 
+def mark_not_odd(*axes: AxisStructure) -> None:
+    """Mark that units can't flip their signs."""
+    for axis in axes:
+        for units in units_in(axis):
+            units.odd = False
+
+
 def leading_factor(axis: AxisStructure, count: int) -> tuple[AxisStructure, AxisStructure] | None:
     """A structure as a product of a leading factor of this size and the rest; None if that would break units up."""
     front: list[AxisStructure] = []
@@ -187,6 +196,7 @@ def _bind(units: Units, axis: AxisStructure) -> None:
     for part in inside:
         part.fixed |= units.fixed
         part.homogeneous &= units.homogeneous
+        part.odd &= units.odd
         part.stream |= units.stream
     units.resolved_to = axis
 

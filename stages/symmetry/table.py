@@ -23,7 +23,8 @@ class Axis(NamedTuple):
 
     Unit i takes the `width` positions from `start + i * width` on; unit i of a group within another, in outer unit o,
     those from `start + o * stride + i * width` on. `power` is how a positive rescaling of the units acts there: their
-    incoming weights and biases take `+1`, their outgoing weights `-1`; `0` where there is no such symmetry.
+    incoming weights and biases take `+1`, their outgoing weights `-1`; `0` where there is no such symmetry. `flips`:
+    whether values there change their sign with the units, where activations are odd.
     """
 
     tensor: str
@@ -32,6 +33,7 @@ class Axis(NamedTuple):
     start: int = 0
     width: int = 1
     stride: int = 0
+    flips: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,16 @@ class Symmetry:
     def tensors(self) -> tuple[str, ...]:
         """Every tensor that some group lies on."""
         return tuple(dict.fromkeys(a.tensor for group in self.groups.values() for a in group.axes))
+
+    @cached_property
+    def rescalable(self) -> tuple[str, ...]:
+        """The groups whose units may be multiplied by positive scales."""
+        return tuple(name for name, group in self.groups.items() if any(a.power for a in group.axes))
+
+    @cached_property
+    def flippable(self) -> tuple[str, ...]:
+        """The groups whose units may change their signs."""
+        return tuple(name for name, group in self.groups.items() if any(a.flips for a in group.axes))
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of a group's permutations: [size] or [outer size, size]."""
@@ -168,12 +180,25 @@ class Symmetry:
         """Multiply each unit's incoming weights by its positive scale [size] and divide its outgoing ones by it."""
         moved = dict(weights)
         for name, group in self.groups.items():
-            for a in group.axes:
-                if a.power and name in scales:
-                    factor = torch.ones(moved[a.tensor].shape[a.axis], dtype=torch.float64)
-                    factor[self.places(name, a).flatten()] = scales[name].double().repeat_interleave(a.width) ** a.power
-                    moved[a.tensor] = moved[a.tensor] * along(factor.to(moved[a.tensor]), a.axis, moved[a.tensor].ndim)
+            for a in group.axes if name in scales else ():
+                if a.power:
+                    moved[a.tensor] = self._multiplied(moved[a.tensor], name, a, scales[name].double() ** a.power)
         return moved
+
+    def flip(self, signs: Mapping[str, Tensor], weights: Weights) -> dict[str, Tensor]:
+        """Multiply each unit's incoming and outgoing weights by its sign [size], 1 or -1: bit for bit."""
+        moved = dict(weights)
+        for name, group in self.groups.items():
+            for a in group.axes if name in signs else ():
+                if a.flips:
+                    moved[a.tensor] = self._multiplied(moved[a.tensor], name, a, signs[name].double())
+        return moved
+
+    def _multiplied(self, tensor: Tensor, name: str, a: Axis, factors: Tensor) -> Tensor:
+        """A tensor with the values of each unit of a group [size] multiplied by a factor."""
+        factor = torch.ones(tensor.shape[a.axis], dtype=torch.float64)
+        factor[self.places(name, a).flatten()] = factors.repeat_interleave(a.width)
+        return tensor * along(factor.to(tensor), a.axis, tensor.ndim)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""

@@ -24,6 +24,8 @@ class Trace:
     """Graph node -> axes, or a tuple of them."""
     powers: dict[tuple[str, int], int] = field(default_factory=dict)
     """(tensor, axis) -> how rescaled units act there, for weights and biases of linear maps."""
+    odd: set[Node] = field(default_factory=set)
+    """Values that flip their signs with their units; all others stay as they are."""
     unknown: Counter[str] = field(default_factory=Counter)
     """Operations without a rule: the axes of their inputs and outputs are fixed."""
 

@@ -10,14 +10,16 @@ from stages.canonical import form
 from stages.canonical.alignment import ALIGNMENT, read_alignment, read_symmetry
 from stages.canonicalize import canonicalize
 from stages.context import Context
-from stages.errors import FunctionChanged
-from stages.nets.mlp import build
+from stages.errors import FunctionChanged, UsageError
+from stages.nets.registry import build
 from stages.nets.stacked import outputs
 from stages.params.canonicalize import CanonicalizeParams
-from stages.params.network import MLP
+from stages.params.network import MLP, Model
 from stages.store.arrays import open_group, read
+from stages.store.layout import Layout
 from stages.store.refs import Ref
 from stages.symmetry.derive import Derived, derive
+from stages.symmetry.element import random_element
 from stages.symmetry.rebasin import match
 from stages.symmetry.table import Group, Symmetry
 
@@ -46,15 +48,16 @@ def rescaled(rows: torch.Tensor) -> torch.Tensor:
 class Run:
     """One canonicalization of given rows, and what it left."""
 
-    def __init__(self, folder: Path, rows: torch.Tensor, progress=lambda *_: None, **params) -> None:
+    def __init__(self, folder: Path, rows: torch.Tensor, progress=lambda *_: None, network=NETWORK, **params) -> None:
         zoo = folder / "zoo"
-        ref = Ref(stage="zoo", key="z", path=zoo, digest="") if zoo.exists() else write_zoo(zoo, NETWORK, rows)
+        ref = Ref(stage="zoo", key="z", path=zoo, digest="") if zoo.exists() else write_zoo(zoo, network, rows)
         self.rows = rows
         self.out = folder / "canonical"
         context = Context(out=self.out, data_root=Path("/nonexistent"), threads=1, progress=progress)
         self.summary = canonicalize(ref, CanonicalizeParams(**params), context)
         self.alignment = read_alignment(self.out / ALIGNMENT)
-        self.aligned = self.alignment.canonical(TABLE, LAYOUT, rows, 0)
+        table, layout = read_symmetry(self.out / ALIGNMENT), Layout.of_module(build(network))
+        self.aligned = self.alignment.canonical(table, layout, rows, 0)
 
     def fact(self, name: str) -> np.ndarray:
         return read(open_group(self.out / ALIGNMENT), name)
@@ -297,3 +300,62 @@ def test_what_was_left_unpermuted_is_said(run_of, tmp_path, monkeypatch):
     assert "left_unpermuted" not in run_of().summary
     monkeypatch.setattr(module, "derive", lambda *_: Derived(TABLE, ("cumsum: no rule",)))
     assert Run(tmp_path, ROWS).summary["left_unpermuted"] == ["cumsum: no rule"]
+
+
+def unusual(name: str) -> tuple[Model, torch.Tensor]:
+    """A network of `unusual_networks`, and seven rows around its initial one, which differ in the parameters."""
+    network = Model(model=f"unusual_networks:{name}", input=(4,))
+    module, draw = build(network), torch.Generator().manual_seed(0)
+    layout = Layout.of_module(module)
+    initial = layout.flatten(module.state_dict())
+    noise = 0.3 * torch.randn(7, layout.parameter_layout.size, generator=draw)
+    return network, initial + torch.cat([noise, torch.zeros(7, layout.buffer_layout.size)], 1)
+
+
+@pytest.mark.parametrize("name", ["casting", "Masked"])
+def test_networks_that_cast_or_mask_are_aligned(tmp_path, name):
+    network, rows = unusual(name)
+    run = Run(tmp_path, rows, network=network)
+    assert run.summary["groups"] == 1
+    assert run.summary["largest_output_gap"] < 1e-12
+    assert run.summary["distance_gain"] > 0.02
+    assert torch.equal(run.aligned[0], rows[0])
+    assert not torch.equal(run.aligned, rows)
+
+
+def test_a_network_with_other_outputs_each_time_is_named_as_such(tmp_path):
+    network, rows = unusual("always_dropping")
+    with pytest.raises(UsageError, match=r"zoo\.network gives other outputs for the same input in evaluation mode"):
+        Run(tmp_path, rows, network=network)
+
+
+@pytest.mark.parametrize("params", [{}, {"method": "none"}, {"reference": "mean"}, {"balance_norms": True}], ids=str)
+def test_a_network_without_a_graph_is_left_as_it_is(tmp_path, monkeypatch, params):
+    network, rows = unusual("branching")
+    monkeypatch.setattr(module, "derive", lambda *_: Derived(Symmetry(), ("no graph",)))
+    run = Run(tmp_path, rows, network=network, **params)
+    assert torch.equal(run.aligned, rows)
+    assert (run.summary["groups"], run.summary["largest_output_gap"]) == (0, 0)
+    assert run.summary["left_unpermuted"] == ["no graph"]
+
+
+def test_copies_of_other_order_and_signs_become_equal_and_are_brought_back(tmp_path):
+    network, rows = unusual("sine")
+    layout, draw = Layout.of_module(build(network)), torch.Generator().manual_seed(1)
+    table = derive(build(network), torch.randn(2, 4)).symmetry
+    copies = [random_element(table, draw).act(table, layout.unflatten(rows[0])) for _ in range(6)]
+    rows = torch.stack([rows[0], *map(layout.flatten, copies)])
+    run = Run(tmp_path, rows, network=network)
+    assert bool((run.aligned == rows[0]).all())
+    assert run.summary["largest_output_gap"] < 1e-12
+    assert run.alignment.signs["first"].shape == (7, 6)
+    assert set(run.alignment.signs["first"].unique().tolist()) == {-1, 1}
+    for i, row in enumerate(run.aligned):
+        back = layout.flatten(run.alignment.undo(table, i, layout.unflatten(row)))
+        assert back.numpy().tobytes() == rows[i].numpy().tobytes()
+
+
+def test_networks_without_odd_functions_have_no_signs_in_store(run_of):
+    run = run_of()
+    assert run.alignment.signs == {}
+    assert not [name for name, _ in open_group(run.out / ALIGNMENT).members(max_depth=None) if "signs" in name]

@@ -17,7 +17,7 @@ from stages.members.sources import train as source
 from stages.nets.initialise import initialise
 from stages.nets.mlp import build
 from stages.params.dataset import Table
-from stages.params.network import MLP
+from stages.params.network import MLP, Model
 from stages.params.zoo import Recipe, ZooParams
 from stages.seeds import generator, seed_of
 from stages.store.weights import Shards
@@ -279,3 +279,22 @@ def test_seeds_depend_on_every_part_and_stay_as_they_are():
 
 
 SEED = 1632018072108947073
+
+
+def test_a_network_with_a_mask_of_infinities_is_trained(tmp_path):
+    store = trained(tmp_path, network=Model(model="unusual_networks:Masked", input=(4,)))
+    assert torch.isneginf(rows(store)).sum(1).tolist() == [6] * 5
+    assert bool(np.isfinite(store.facts("validation_loss")).all())
+
+
+@pytest.mark.parametrize(
+    ("model", "line"),
+    [
+        ("always_dropping", "zoo.network gives other outputs for the same input in evaluation mode"),
+        ("TwoHeads", "zoo.network gives a dict, expected one tensor"),
+    ],
+)
+def test_a_network_that_can_not_be_worked_with_is_refused_before_it_is_trained(tmp_path, monkeypatch, model, line):
+    monkeypatch.setattr(source, "train_members", lambda *_: pytest.fail("trained"))
+    with pytest.raises(UsageError, match=line):
+        trained(tmp_path, network=Model(model=f"unusual_networks:{model}", input=(4,)))

@@ -61,13 +61,13 @@ def _train_with_fallbacks(
 
     Returns their rows and, per member, the number of its fallback seed (0: its own).
     """
-    attempts = np.zeros(len(members), dtype=np.int64)
+    attempts, layout = np.zeros(len(members), dtype=np.int64), Layout.of_module(module)
     rows = train_members(module, params, members, 0, train, ctx)
     for attempt in range(1, params.max_retries + 1):
-        if len(diverged := _diverged(rows)):
+        if len(diverged := _diverged(rows, layout)):
             attempts[diverged] = attempt
             rows[diverged] = train_members(module, params, members[diverged], attempt, train, ctx)
-    if len(diverged := _diverged(rows)):
+    if len(diverged := _diverged(rows, layout)):
         raise Diverged(
             f"zoo: member-{members[diverged[0]]:05d} diverged (NaN or Inf) from its own seed and {params.max_retries} "
             "fallback seeds; lower zoo.recipe.lr"
@@ -75,6 +75,6 @@ def _train_with_fallbacks(
     return rows, attempts
 
 
-def _diverged(rows: Tensor) -> np.ndarray:
+def _diverged(rows: Tensor, layout: Layout) -> np.ndarray:
     """Positions of rows with values that aren't finite."""
-    return (~torch.isfinite(rows)).any(1).nonzero().flatten().cpu().numpy()
+    return (~layout.finite(rows)).nonzero().flatten().cpu().numpy()

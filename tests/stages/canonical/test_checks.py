@@ -12,6 +12,7 @@ from stages.datasets import Train, Validation
 from stages.nets.registry import build
 from stages.params.network import MLP
 from stages.store.layout import Layout
+from stages.symmetry.element import Element
 from stages.symmetry.table import Group, Symmetry
 
 NETWORK = MLP(widths=(4, 6, 3))
@@ -35,6 +36,15 @@ def test_a_relabelling_leaves_no_gap_and_half_of_one_does():
     assert float(output_gaps(MODULE, LAYOUT, ROWS, half, INPUTS).min()) > 1e-3
 
 
+def test_outputs_that_stop_or_begin_to_be_defined_are_a_gap():
+    layout, module = Layout.of({"weight": torch.zeros(2, 2)}), nn.Linear(2, 2, bias=False)
+    rows = torch.tensor([[torch.nan, 0, 0, 2], [1, 0, 0, 2], [torch.inf, 0, 0, 2]])
+    inputs = torch.tensor([[1.0, 0.5]])
+    assert output_gaps(module, layout, rows, rows, inputs).tolist() == [0, 0, 0]
+    for i, j in [(0, 1), (1, 0), (1, 2), (2, 1), (0, 2)]:
+        assert output_gaps(module, layout, rows[[i]], rows[[j]], inputs).tolist() == [torch.inf]
+
+
 def test_gaps_are_relative_to_the_largest_output():
     layout, module = Layout.of({"weight": torch.zeros(2, 2)}), nn.Linear(2, 2, bias=False)
     before, after = torch.tensor([[4.0, 0, 0, 2]]), torch.tensor([[4.0, 0, 0, 3]])
@@ -43,7 +53,7 @@ def test_gaps_are_relative_to_the_largest_output():
 
 def test_the_group_that_breaks_the_function_is_named_with_its_tensors():
     wrong = Symmetry({"hidden1": Group(6, TABLE.groups["hidden1"].axes[:2])})
-    element = {"hidden1": torch.arange(6).roll(1)}
+    element = Element({"hidden1": torch.arange(6).roll(1)})
     assert (
         culprit(MODULE, LAYOUT, ROWS[0], wrong, element, INPUTS, 1e-9)
         == "group 'hidden1' (1.weight axis 0, 1.bias axis 0)"

@@ -103,3 +103,12 @@ def test_buffers_that_are_not_stored_are_left_out():
     module.register_buffer("grid", torch.arange(3.0), persistent=False)
     module.register_buffer("scale", torch.ones(1))
     assert [slot.name for slot in Layout.of_module(module).slots if slot.buffer] == ["scale"]
+
+
+def test_only_buffers_may_hold_the_negative_infinity_of_a_mask():
+    module = nn.Linear(2, 1, bias=False)
+    module.register_buffer("mask", torch.zeros(2))
+    rows = torch.ones(7, 4)
+    rows[1, 0], rows[2, 0], rows[3, 0] = torch.nan, torch.inf, -torch.inf
+    rows[4, 2], rows[5, 2], rows[6, 2] = torch.nan, torch.inf, -torch.inf
+    assert Layout.of_module(module).finite(rows).tolist() == [True, False, False, False, False, False, True]

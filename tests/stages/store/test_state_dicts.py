@@ -195,3 +195,31 @@ def test_values_that_are_not_finite_are_counted_and_placed(value, dtype):
 def test_a_buffer_s_values_are_checked_as_well():
     with pytest.raises(Diverged, match=r"'1.running_var' has 4 of 4"):
         match(changed(**{"1__running_var": torch.full((4,), float("inf"))}))
+
+
+class Masked(nn.Module):
+    """A linear map, and an attention mask that it keeps as a buffer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(3, 3)
+        self.register_buffer("mask", torch.full((3, 3), -torch.inf).triu(1))
+
+
+def test_a_mask_with_the_module_s_own_infinities_is_read_as_it_is():
+    state = Masked().state_dict()
+    found = Expected.of_module(Masked()).match(state, "run3.pt")
+    assert found.notes == ()
+    assert torch.equal(Expected.of_module(Masked()).layout.unflatten(found.row)["mask"], state["mask"])
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "value"), [("mask", (2, 0), -torch.inf), ("mask", (0, 1), torch.nan), ("layer.weight", (0, 1), 1)]
+)
+def test_other_infinities_than_the_module_s_are_refused(name, place, value):
+    state = Masked().state_dict()
+    state[name][place] = value if name == "mask" else -torch.inf
+    with pytest.raises(
+        Diverged, match=rf"tensor '{name}' has 1 of 9 values .* the first at \[{place[0]}, {place[1]}\]"
+    ):
+        Expected.of_module(Masked()).match(state, "run3.pt")
