@@ -11,7 +11,7 @@ from stages.members.shards import Shard
 from stages.members.sources import source_of
 from stages.members.warnings import suspicions
 from stages.nets.registry import build, example_input
-from stages.nets.requirements import check_network
+from stages.nets.requirements import check_network, check_reproducible
 from stages.params.facts import OWN
 from stages.params.zoo import Zoo
 from stages.scores import chance, score_name
@@ -54,6 +54,8 @@ def make_shard(params: Zoo, shard: Shard, ctx: Context) -> bool:
     path.parent.mkdir(parents=True, exist_ok=True)
     module = build(params.network)
     check_network(module, example_input(params.network), "zoo.network")
+    if params.source != "train":
+        check_reproducible(build(params.network), build(params.network, seed=1), "zoo.network")
     data = load_data(params, module, ctx.data_root)
     with torch_threads(ctx.threads):
         rows, facts = source_of(params).make(params, shard, module, data, ctx)

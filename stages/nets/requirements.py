@@ -39,6 +39,30 @@ def check_network(module: nn.Module, example: Tensor, where: str, *, one_tensor:
         _run(module, torch.cat([example, example[:1]]), where)
 
 
+def check_reproducible(module: nn.Module, again: nn.Module, where: str) -> None:
+    """Raise UsageError naming a tensor that checkpoints don't hold and that a network made `again` has otherwise.
+
+    Such as random features that aren't stored: nobody can tell what a checkpoint was trained with.
+    """
+    first, second = _unstored(module), _unstored(again)
+    for name in first.keys() & second.keys():
+        if not torch.equal(first[name], second[name]):
+            raise UsageError(
+                f"{where}: {name!r} is drawn anew whenever the network is made, and checkpoints don't hold it, so none "
+                "computes what it was trained to; draw it from a generator with a seed of its own, or store it by "
+                "register_buffer"
+            )
+
+
+def _unstored(module: nn.Module) -> dict[str, Tensor]:
+    """Tensors that no state dict has: buffers that aren't persistent, and plain attributes of modules."""
+    stored, parts = module.state_dict(), [(f"{name}." if name else "", part) for name, part in module.named_modules()]
+    plain = {prefix + name: v for prefix, part in parts for name, v in vars(part).items() if isinstance(v, Tensor)}
+    computed = [name for name in plain if f"{name}_orig" in stored]  # before each forward, by a hook
+    unstored = plain | {name: buffer for name, buffer in module.named_buffers() if name not in stored}
+    return {name: tensor for name, tensor in unstored.items() if name not in computed}
+
+
 def _check_tensors(module: nn.Module, where: str) -> None:
     for name, parameter in module.named_parameters():
         if not parameter.is_floating_point():

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from stages.errors import UsageError
-from stages.nets.requirements import check_network
+from stages.nets.requirements import check_network, check_reproducible
 
 INPUTS = torch.randn(2, 4, generator=torch.Generator().manual_seed(0))
 
@@ -86,3 +86,32 @@ def test_random_generators_stay_as_they_were():
     with pytest.raises(UsageError):
         check_network(net, INPUTS, "mine:net")
     assert torch.equal(torch.get_rng_state(), before)
+
+
+class Features(nn.Module):
+    """Random features, kept in one way or another."""
+
+    def __init__(self, kept: str, seeded: bool) -> None:
+        super().__init__()
+        values = torch.randn(4, 6, generator=torch.Generator().manual_seed(3) if seeded else None)
+        if kept == "attribute":
+            self.features = values
+        else:
+            self.register_buffer("features", values, persistent=kept == "stored")
+
+
+@pytest.mark.parametrize("kept", ["attribute", "unstored", "stored"])
+@pytest.mark.parametrize("seeded", [True, False])
+def test_what_is_drawn_anew_and_not_stored_is_refused_by_name(kept, seeded):
+    pair = [nn.Sequential(Features(kept, seeded)) for _ in range(2)]
+    if kept == "stored" or seeded:
+        check_reproducible(*pair, "zoo.network")
+    else:
+        with pytest.raises(UsageError, match=r"zoo\.network: '0\.features' is drawn anew .* generator with a seed"):
+            check_reproducible(*pair, "zoo.network")
+
+
+def test_weights_that_a_hook_computes_are_not_meant():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        check_reproducible(*(nn.Sequential(nn.utils.spectral_norm(nn.Linear(4, 3))) for _ in range(2)), "x")
