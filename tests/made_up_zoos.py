@@ -47,12 +47,12 @@ def enlarged_digits() -> tuple[np.ndarray, np.ndarray]:
     return np.pad(pixels, ((0, 0), (2, 2), (2, 2))).astype(np.uint8), digits.target[order]
 
 
-def mnist_inputs(channels: int = 1, size: int = 28) -> tuple[Tensor, Tensor]:
+def mnist_inputs(channels: int = 1, size: int = 28, mean: float = 0.1307, std: float = 0.3081) -> tuple[Tensor, Tensor]:
     """The same images as networks see them: standardized, padded with black, grey in every channel; and classes."""
     images, labels = enlarged_digits()
     padding = (size - 28) // 2
     padded = np.pad(images, ((0, 0), (padding, padding), (padding, padding)))
-    inputs = (torch.from_numpy(padded).float() / 255 - 0.1307) / 0.3081
+    inputs = (torch.from_numpy(padded).float() / 255 - mean) / std
     return inputs[:, None].repeat(1, channels, 1, 1), torch.from_numpy(labels)
 
 

@@ -20,7 +20,7 @@ from stages.artifacts.members import open_weights, open_zoo
 from stages.datasets import load_fitting, load_test
 from stages.errors import UsageError
 from stages.nets.registry import build
-from stages.params.dataset import Table
+from stages.params.dataset import MeanAndStd, Table
 from stages.store.refs import Ref
 
 QUICK = [
@@ -165,7 +165,9 @@ def examples(plan: Experiment, folder: Path) -> tuple[tuple[Tensor, Tensor], tup
         (train, _), test = load_fitting(dataset, folder), load_test(dataset, folder)
         return (train.inputs, train.targets), (test.inputs, test.targets)
     channels, size = plan.zoo.network.shape[0], plan.zoo.network.shape[-1]
-    inputs, targets = mnist_inputs(channels, size)
+    normalize = dataset.normalize
+    numbers = (normalize.mean, normalize.std) if isinstance(normalize, MeanAndStd) else ()
+    inputs, targets = mnist_inputs(channels, size, *numbers)
     return (inputs[:TRAIN:3], targets[:TRAIN:3]), (inputs[TRAIN:], targets[TRAIN:])
 
 
