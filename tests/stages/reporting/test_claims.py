@@ -95,10 +95,6 @@ GAUSSIAN = set_figures("baseline", 0.97, 1.1, 0.5, family="gaussian")
 DIGITS = Figures(dataset=Table(name="digits"), test_examples=450)
 SPREAD = {"held-out": heldout(dispersion_by_direction=[0.9, 7.5])}
 SETS = {"members": set_figures("members"), "held-out": heldout(), "noise 0.6": set_figures("baseline", family="noise")}
-    "members": set_figures("members"),
-    "held-out": heldout(),
-    "noise 0.597": set_figures("baseline", family="noise"),
-}
 CLAIMS = {
     "accurate": Claim(
         sentences.verdict, "As accurate as held-out members: yes", judged(generated()), judged(generated(0.94))
