@@ -177,20 +177,31 @@ def export(
 @app.command()
 def symmetry(
     networks: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="NETWORK...",
             help="Configurations, or models such as timm:vit_tiny_patch16_224, torchvision:resnet50 or "
             "package.module:factory.",
         ),
-    ],
+    ] = None,
     shape: Annotated[str, typer.Option("--input", help="Shape of a model's input, without the batch.")] = "3,224,224",
     groups: Annotated[bool, typer.Option("--groups", help="List every group.")] = False,
+    survey: Annotated[
+        Path | None, typer.Option("--survey", help="A list of networks, each `model` and `input`, checked anew.")
+    ] = None,
+    table: Annotated[Path | None, typer.Option("--csv", help="Where the survey's rows go, one by one.")] = None,
 ) -> None:
     """Derive and check the permutation symmetry of networks: which units can be relabelled, and which can't and why."""
+    from pipeline.survey import survey_lines
     from pipeline.symmetries import symmetry_table
 
     console = _console()
+    if survey:
+        for line in survey_lines(survey, table):
+            console.print(line, soft_wrap=True)
+        return
+    if not networks:
+        raise UsageError("symmetry: no network given; name a configuration or a model, or a list with --survey")
     for table_or_note in symmetry_table(networks, shape, groups):
         console.print(table_or_note)
 

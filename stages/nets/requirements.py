@@ -10,6 +10,7 @@ from torch.utils._pytree import tree_leaves
 
 from stages.errors import UsageError
 from stages.seeds import global_seed
+from stages.symmetry.fresh import fresh
 
 SAME = 1e-4
 """Largest change of outputs from run to run, relative to the largest output, that is still round-off."""
@@ -22,6 +23,7 @@ def check_network(module: nn.Module, example: Tensor, where: str, *, one_tensor:
     into evaluation mode.
     """
     _check_tensors(module.eval(), where)
+    module = fresh(module)
     with global_seed("network requirements"), torch.no_grad():  # one that draws leaves the generators as they are
         outputs = _run(module, example, where)
         if not _tensors_in(outputs):

@@ -13,7 +13,7 @@ from torch.fx import Node
 from stages.symmetry.structure import AxisStructure, Units, mark_not_odd, units_in
 from stages.symmetry.trace import Trace, argument, shape_of, tensors_in
 
-LINEAR = "linear conv1d conv2d conv3d"
+LINEAR = "linear conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d convolution"
 ODD = (
     "tanh sin tan sinh atan asinh asin atanh erf erfinv neg reciprocal softshrink hardshrink sign alias clone "
     "contiguous detach dropout to _to_copy type_as view reshape flatten unflatten squeeze unsqueeze transpose t "
@@ -48,9 +48,9 @@ def _flips(trace: Trace, node: Any) -> bool:
 
 def _is_odd_linear(trace: Trace, node: Node, operation: str) -> bool | None:
     """Outputs flip by the rows of the weight, inputs by its columns; other units may pass unless a bias is added."""
-    x, (inputs, weight, bias) = trace.axes(node.args[0]), (*node.args[:2], argument(node, 2, "bias"))
+    x, (inputs, weight, bias) = trace.axes(node.args[0]), (*node.args[:2], argument(node, "bias"))
     computed = trace.name(weight) is None or (bias is not None and trace.name(bias) is None)
-    if computed or (operation != "linear" and argument(node, 6, "groups", 1) > 1):
+    if computed or (operation != "linear" and argument(node, "groups") > 1):
         return None  # nothing says how it flips, or it does so by its inputs and by its outputs at once
     contracted = x[-1] if operation == "linear" else x[1]
     if not _flips(trace, inputs):
@@ -76,16 +76,16 @@ def _is_odd(trace: Trace, node: Node, operation: str, inputs: list[Node]) -> boo
     if operation in ("cat", "concat"):
         return True if len(flipping) == len(inputs) else None
     if operation in ("hardtanh", "clamp"):
-        low, high = argument(node, 1, "min_val"), argument(node, 2, "max_val")
+        low, high = argument(node, "min_val"), argument(node, "max_val")
         return True if isinstance(low, int | float) and isinstance(high, int | float) and low == -high else None
-    if operation == "pow" and isinstance(power := argument(node, 1, "exponent"), int):
+    if operation == "pow" and isinstance(power := argument(node, "exponent"), int):
         return power % 2 == 1
     return True if operation in ODD.split() else False if operation in EVEN.split() else None
 
 
 def _operands(node: Node) -> list[Any]:
     """What is added, subtracted, multiplied or divided."""
-    return [argument(node, 0, "self"), argument(node, 1, "other")]
+    return [argument(node, "self"), argument(node, "other")]
 
 
 def _is_odd_product(trace: Trace, node: Node, flipping: list[Node]) -> bool | None:
@@ -99,12 +99,12 @@ def _is_odd_product(trace: Trace, node: Node, flipping: list[Node]) -> bool | No
 
 def _units(trace: Trace, node: Node) -> set[Units]:
     """The sets of units along a value's axes whose order isn't fixed."""
-    axes: list[AxisStructure] = [axis for axes in tensors_in(trace.values[node]) for axis in axes]
+    axes: list[AxisStructure] = [axis for axes in tensors_in(trace.values.get(node)) for axis in axes]
     return {units for axis in axes for units in units_in(axis) if not units.fixed}
 
 
 def _mark_reduced(trace: Trace, node: Node) -> None:
     """A mean over units flips only where all of them do."""
-    x, dims = trace.axes(node.args[0]), argument(node, 1, "dim")
+    x, dims = trace.axes(node.args[0]), argument(node, "dim")
     gone = range(len(x)) if dims is None or dims == [] else [dims] if isinstance(dims, int) else dims
     mark_not_odd(*(x[int(d)] for d in gone))

@@ -1,7 +1,6 @@
 """Proof by random elements: a table's groups keep what a network computes, and half of one doesn't."""
 
-import copy
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import NamedTuple
@@ -13,6 +12,7 @@ from torch.utils._pytree import tree_leaves
 
 from stages.precision import DoublePrecision
 from stages.symmetry.element import random_scales, random_signs
+from stages.symmetry.fresh import fresh
 from stages.symmetry.table import Axis, Group, Symmetry, Weights
 
 Move = Callable[[Symmetry, Weights, torch.Generator], dict[str, Tensor]]
@@ -21,6 +21,10 @@ ROUND_OFF = 1e-9
 """Largest change of outputs, relative to the largest output in double precision, that counts as none."""
 FLIPS = 8
 """Random changes of signs that are tried, as one leaves about half of the units alone."""
+SMALL = 4
+"""Groups of at most so many units have so few elements that two of them may move alike by chance."""
+SHOWN = 4
+"""Lines about groups of one kind, at most."""
 NOISE = (1.0, 0.1, 0.01)
 """Sizes of the noise that takes a network to a random point: the first at which its outputs are finite."""
 
@@ -32,27 +36,37 @@ class Proved(NamedTuple):
     notes: tuple[str, ...]
 
 
-def prove(module: nn.Module, example: Tensor, symmetry: Symmetry, seed: int = 0) -> Proved:
+def prove(
+    module: nn.Module, example: Tensor, symmetry: Symmetry, constants: Collection[str] = (), seed: int = 0
+) -> Proved:
     """Leave out groups that change what the network computes, and where only rescaling or signs do, those.
 
-    At a random point of weight space (initial weights are too regular: zeros and ones hide mistakes) a random element
-    of the whole table must keep all outputs [batch, ...] at round-off; if it doesn't, each group is tried alone.
+    At a random point of weight space (initial weights are too regular: zeros and ones hide mistakes) random elements
+    of the table must keep all outputs [batch, ...] at round-off: of all groups, and of parts of the small groups, since
+    two that are really one move alike by chance. Where one doesn't, the groups at fault are found by halving.
+    Buffers that aren't stored, and the `constants` among those that are, keep their values.
     """
     if not symmetry.groups:
         return Proved(symmetry, ())
-    point = _RandomPoint(module, example, torch.Generator().manual_seed(seed))
+    point = _RandomPoint(module, example, torch.Generator().manual_seed(seed), constants)
     if point.limit:
         return Proved(Symmetry(), (point.limit,))
     failed = point.failures(symmetry, relabelled)
     table = symmetry.only(set(symmetry.groups) - set(failed))
-    notes = [f"group {name!r} left out: a random element {why}" for name, why in failed.items()]
+    notes = _few([f"group {name!r} left out: a random element {why}" for name, why in failed.items()])
     unscaled = point.failures(table.only(table.rescalable), rescaled)
-    notes += [f"group {name!r} can't be rescaled: a random rescaling {why}" for name, why in unscaled.items()]
+    notes += _few([f"group {name!r} can't be rescaled: a random rescaling {why}" for name, why in unscaled.items()])
     unflipped: dict[str, str] = {}
     for _ in range(FLIPS):
         unflipped |= point.failures(table.only(table.flippable), flipped)
-    notes += [f"group {name!r} can't change its signs: a random change {why}" for name, why in unflipped.items()]
+    notes += _few([f"group {n!r} can't change its signs: a random change {why}" for n, why in unflipped.items()])
     return Proved(_restricted(table, unscaled, unflipped), tuple(notes))
+
+
+def _few(notes: Sequence[str]) -> list[str]:
+    """The first lines, and how many more there are."""
+    more = len(notes) - SHOWN
+    return [*notes[:SHOWN], *([f"and {more} more group{'s' * (more > 1)} like these"] if more > 0 else [])]
 
 
 def failures(module: nn.Module, example: Tensor, symmetry: Symmetry, seed: int = 0) -> dict[str, str]:
@@ -121,10 +135,12 @@ def _restricted(symmetry: Symmetry, unscaled: Collection[str], unflipped: Collec
 class _RandomPoint:
     """A network in double precision at a random point, and what it gives for the example."""
 
-    def __init__(self, module: nn.Module, example: Tensor, generator: torch.Generator) -> None:
-        self.module = copy.deepcopy(module).double().eval()
+    def __init__(
+        self, module: nn.Module, example: Tensor, generator: torch.Generator, constants: Collection[str] = ()
+    ) -> None:
+        self.module = fresh(module, lambda t: t.detach().clone()).double()
         self.example = example.double() if example.is_floating_point() else example
-        self.draw = generator
+        self.draw, self.constants = generator, constants
         for noise in NOISE:
             self.weights = {name: self._perturbed(tensor, noise) for name, tensor in self._tensors.items()}
             self.outputs = self._run(self.weights)
@@ -133,8 +149,9 @@ class _RandomPoint:
 
     @cached_property
     def _tensors(self) -> dict[str, Tensor]:
-        named = {**dict(self.module.named_parameters()), **dict(self.module.named_buffers())}
-        return {name: tensor.detach() for name, tensor in named.items()}
+        stored = self.module.state_dict()
+        buffers = {n: b for n, b in self.module.named_buffers() if n in stored and n not in self.constants}
+        return {name: tensor.detach() for name, tensor in {**dict(self.module.named_parameters()), **buffers}.items()}
 
     @property
     def limit(self) -> str | None:
@@ -162,7 +179,7 @@ class _RandomPoint:
     def _run(self, weights: dict[str, Tensor]) -> Tensor:
         """All outputs, a tensor or any structure of tensors, end to end."""
         with DoublePrecision():
-            outputs = functional_call(self.module, weights, (self.example,))
+            outputs = functional_call(fresh(self.module), weights, (self.example,))
         tensors = [leaf for leaf in tree_leaves(outputs) if isinstance(leaf, Tensor)]
         real = [torch.view_as_real(tensor) if tensor.is_complex() else tensor for tensor in tensors]
         return torch.cat([tensor.double().flatten() for tensor in real])
@@ -177,11 +194,37 @@ class _RandomPoint:
 
     def failures(self, symmetry: Symmetry, move: Move) -> dict[str, str]:
         """The groups whose elements change the outputs, each with by how much."""
-        if not symmetry.groups or self.change(symmetry, move) <= ROUND_OFF:
+        if self._holds(symmetry, move):
             return {}
-        failed = {}
-        for name, group in symmetry.groups.items():
-            change = self.change(symmetry.only({name, group.within or name}), move)
-            if change > ROUND_OFF and (group.within is None or group.within not in failed):
-                failed[name] = f"changes the outputs by {change:.1e} of their size"
-        return failed or dict.fromkeys(symmetry.groups, "of all groups together changes the outputs, of each alone not")
+        failed = self._search(symmetry, list(symmetry.groups), move)
+        failed = {name: why for name, why in failed.items() if symmetry.groups[name].within not in failed}
+        if failed and self._holds(symmetry.only(set(symmetry.groups) - set(failed)), move):
+            return failed
+        return dict.fromkeys(symmetry.groups, "of all groups together changes the outputs, of each alone not") | failed
+
+    def _holds(self, symmetry: Symmetry, move: Move) -> bool:
+        parts = _parts(symmetry) if move is relabelled else [list(symmetry.groups)]
+        return not symmetry.groups or all(self.change(_moving(symmetry, p), move) <= ROUND_OFF for p in parts)
+
+    def _search(self, symmetry: Symmetry, names: Sequence[str], move: Move) -> dict[str, str]:
+        """Those of these groups that change the outputs by themselves."""
+        change = self.change(_moving(symmetry, names), move) if names else 0.0
+        if change <= ROUND_OFF:
+            return {}
+        if len(names) == 1:
+            return {names[0]: f"changes the outputs by {change:.1e} of their size"}
+        middle = len(names) // 2
+        return self._search(symmetry, names[:middle], move) | self._search(symmetry, names[middle:], move)
+
+
+def _parts(symmetry: Symmetry) -> list[list[str]]:
+    """All groups, and parts of them such that of any two small groups there is one that has only one of the two."""
+    small = [name for name, group in symmetry.groups.items() if group.size <= SMALL]
+    large = [name for name in symmetry.groups if name not in small]
+    bits = range(max(len(small) - 1, 0).bit_length())
+    return [list(symmetry.groups), *([*large, *(n for i, n in enumerate(small) if i >> bit & 1)] for bit in bits)]
+
+
+def _moving(symmetry: Symmetry, names: Collection[str]) -> Symmetry:
+    """The same table; the units of all other groups stay where they are."""
+    return Symmetry({n: g if n in names else replace(g, axes=()) for n, g in symmetry.groups.items()})

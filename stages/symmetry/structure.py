@@ -5,34 +5,46 @@ which nothing is known; a network's operations then say which are the same set, 
 smaller ones, and which must keep their order.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Union
+
+INPUT, OUTPUT, KERNEL = "the network's input", "the network's output", "a kernel"
+"""Reasons to keep an order that lie in the task or the layer itself: nothing is missed."""
+UNNAMED = ""
+"""The reason of an operation's rule, until the operation puts its name there (`name_reasons`)."""
 
 
 @dataclass(eq=False)
 class Units:
     """A set of units: a variable of unification, which stands for another structure once `resolved_to` is set.
 
-    `fixed`: its order matters. `homogeneous`: nothing but ReLU-like functions has been applied to it, so its units
-    may be rescaled; `odd`: nothing but odd functions has, so they may change their signs. `stream`: residual additions
-    join it. `inner`: what runs faster along the axis that it was split off from; once its positions are read one by
-    one, each has its own copies of those sets (`unshared`).
+    `fixed_by`: why its order matters, None if it doesn't. `homogeneous`: nothing but ReLU-like functions has been
+    applied to it, so its units may be rescaled; `odd`: nothing but odd functions has, so they may change their signs.
+    `stream`: residual additions join it. `inner`: what runs faster along the axis that it was split off from; once its
+    positions are read one by one, each has its own copies of those sets (`unshared`). `contents`: what each position
+    holds, where separate structures were laid one after the other.
     """
 
     size: int
-    fixed: bool = False
+    fixed_by: str | None = None
     homogeneous: bool = True
     odd: bool = True
     stream: bool = False
     resolved_to: Union["Units", "Product", "Concat", None] = None
     inner: tuple["Units", ...] = ()
     unshared: dict["Units", tuple["Units", ...]] | None = None
+    contents: tuple["AxisStructure", ...] = ()
+
+    @property
+    def fixed(self) -> bool:
+        """Whether its order matters."""
+        return self.fixed_by is not None
 
     def like(self, size: int) -> "Units":
         """A new set of another size with the same properties."""
-        return Units(size, self.fixed, self.homogeneous, self.odd, self.stream)
+        return Units(size, self.fixed_by, self.homogeneous, self.odd, self.stream)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +77,7 @@ def product(parts: Sequence[AxisStructure]) -> AxisStructure:
     flat = [p for part in parts for p in factors(part) if size(p) > 1]
     if len(flat) == 1:
         return flat[0]
-    return Product(tuple(flat)) if flat else Units(1, fixed=True)
+    return Product(tuple(flat)) if flat else Units(1)
 
 
 def concat(parts: Sequence[AxisStructure]) -> AxisStructure:
@@ -98,6 +110,15 @@ def resolve(axis: AxisStructure) -> AxisStructure:
     return product(parts)
 
 
+def at_position(axis: AxisStructure, units: Units, position: int) -> AxisStructure:
+    """A structure as it is at one position of an unshared set."""
+    resolved = resolve(axis)
+    if isinstance(resolved, Units):
+        return resolve((units.unshared or {}).get(resolved, (resolved,) * units.size)[position])
+    parts = [at_position(part, units, position) for part in resolved.parts]
+    return product(parts) if isinstance(resolved, Product) else concat(parts)
+
+
 def units_in(axis: AxisStructure) -> Iterator[Units]:
     """Every set of units in a structure."""
     resolved = resolve(axis)
@@ -108,11 +129,30 @@ def units_in(axis: AxisStructure) -> Iterator[Units]:
             yield from units_in(part)
 
 
-def fix(*axes: AxisStructure) -> None:
+def fix(*axes: AxisStructure, by: str = UNNAMED) -> None:
     """Mark that the order of units matters."""
     for axis in axes:
         for units in units_in(axis):
-            units.fixed = True
+            units.fixed_by = stronger(units.fixed_by, by)
+
+
+def stronger(one: str | None, other: str | None) -> str | None:
+    """Of two reasons the one to report: the task's own, else the first that has a name."""
+    given = [reason for reason in (one, other) if reason is not None]
+    return min(given, key=lambda reason: 0 if reason in (INPUT, OUTPUT, KERNEL) else 1 if reason else 2, default=None)
+
+
+def reason(axis: AxisStructure) -> str | None:
+    """Why the order along an axis matters; None if no part of it is fixed."""
+    return next((units.fixed_by for units in units_in(axis) if units.fixed), None)
+
+
+def name_reasons(axes: Sequence[AxisStructure], name: str) -> None:
+    """Give what was fixed for an unnamed reason this one."""
+    for axis in axes:
+        for units in units_in(axis):
+            if units.fixed_by == UNNAMED:
+                units.fixed_by = name
 
 
 def mark_not_homogeneous(*axes: AxisStructure) -> None:
@@ -127,153 +167,3 @@ def mark_not_odd(*axes: AxisStructure) -> None:
     for axis in axes:
         for units in units_in(axis):
             units.odd = False
-
-
-def leading_factor(axis: AxisStructure, count: int) -> tuple[AxisStructure, AxisStructure] | None:
-    """A structure as a product of a leading factor of this size and the rest; None if that would break units up."""
-    front: list[AxisStructure] = []
-    parts, wanted = factors(resolve(axis)), count
-    while wanted > 1:
-        part = parts.pop(0)
-        if size(part) > wanted:
-            if not isinstance(part, Units) or part.size % wanted:
-                return None
-            part, rest = _split(part, (wanted, part.size // wanted), Product)
-            parts.insert(0, rest)
-        elif wanted % size(part):
-            return None
-        front.append(part)
-        wanted //= size(part)
-    return product(front), product(parts)
-
-
-def leading_piece(axis: AxisStructure, count: int) -> tuple[AxisStructure, AxisStructure] | None:
-    """The first `count` positions, fewer than all, and the rest; None if that would break units up."""
-    front: list[AxisStructure] = []
-    parts, wanted = pieces(resolve(axis)), count
-    while wanted > 0:
-        part = parts.pop(0)
-        if size(part) > wanted:
-            if not isinstance(part, Units):
-                return None
-            part, rest = _split(part, (wanted, part.size - wanted), Concat)
-            parts.insert(0, rest)
-        front.append(part)
-        wanted -= size(part)
-    return concat(front), concat(parts)
-
-
-def _split(units: Units, sizes: tuple[int, int], kind: type[Product] | type[Concat]) -> tuple[Units, Units]:
-    """Resolve a set to two smaller ones."""
-    a, b = (units.like(n) for n in sizes)
-    units.resolved_to = kind((a, b))
-    return a, b
-
-
-def unify(a: AxisStructure, b: AxisStructure) -> None:
-    """Make two structures the same units in the same order; where they can't agree, both are fixed."""
-    a, b = resolve(a), resolve(b)
-    if isinstance(a, Units):
-        _bind(a, b)
-    elif isinstance(b, Units):
-        _bind(b, a)
-    elif isinstance(a, Product) and isinstance(b, Product):
-        _unify_parts(a, b, factors, leading_factor)
-    elif isinstance(a, Concat) and isinstance(b, Concat):
-        _unify_parts(a, b, pieces, leading_piece)
-    else:
-        fix(a, b)
-
-
-def _bind(units: Units, axis: AxisStructure) -> None:
-    """Resolve a set to a structure, which takes on its properties."""
-    inside = list(units_in(axis))
-    if axis is units:
-        return
-    if units.size != size(axis) or units in inside:
-        fix(units, axis)
-        return
-    for part in inside:
-        part.fixed |= units.fixed
-        part.homogeneous &= units.homogeneous
-        part.odd &= units.odd
-        part.stream |= units.stream
-    units.resolved_to = axis
-
-
-def _unify_parts(
-    a: AxisStructure,
-    b: AxisStructure,
-    parts: Callable[[AxisStructure], list[AxisStructure]],
-    leading: Callable[[AxisStructure, int], tuple[AxisStructure, AxisStructure] | None],
-) -> None:
-    """Unify the shorter leading part with as much of the other side, then what remains."""
-    first = min(size(parts(a)[0]), size(parts(b)[0]))
-    halves = [leading(x, first) for x in (a, b)]
-    if halves[0] is None or halves[1] is None or size(a) != size(b):
-        fix(a, b)
-        return
-    for x, y in zip(*halves, strict=True):
-        unify(x, y)
-
-
-def reshape(axes: Sequence[AxisStructure], shape: Sequence[int]) -> list[AxisStructure]:
-    """The axes of a tensor that is viewed in another shape; where that would break units up, all are fixed."""
-    left: AxisStructure = product([resolve(axis) for axis in axes])
-    reshaped: list[AxisStructure] = []
-    for n in shape:
-        halves = leading_factor(left, n)
-        if halves is None:
-            fix(*axes)
-            return [Units(n, fixed=True) for n in shape]
-        reshaped.append(halves[0])
-        left = halves[1]
-    for axis in axes:
-        along = list(units_in(axis))
-        for i, units in enumerate(along):
-            units.inner = units.inner or tuple(along[i + 1 :])
-    return reshaped
-
-
-def unshare(units: Units) -> None:
-    """Give each position of a set its own copies of the sets inside, which all positions shared."""
-    if units.unshared is None:
-        inside = {u for inner in units.inner for u in units_in(inner) if not u.fixed}
-        units.unshared = {u: tuple(u.like(u.size) for _ in range(units.size)) for u in inside}
-        units.fixed = True
-
-
-def at_position(axis: AxisStructure, units: Units, position: int) -> AxisStructure:
-    """A structure as it is at one position of an unshared set."""
-    resolved = resolve(axis)
-    if isinstance(resolved, Units):
-        return resolve((units.unshared or {}).get(resolved, (resolved,) * units.size)[position])
-    parts = [at_position(part, units, position) for part in resolved.parts]
-    return product(parts) if isinstance(resolved, Product) else concat(parts)
-
-
-def at(axes: Sequence[AxisStructure], dim: int, position: int, shared: bool) -> list[AxisStructure]:
-    """The other axes of a tensor at one position of axis `dim`.
-
-    Units inside that axis are different ones at each position (a fused projection's queries, keys and values), unless
-    they are `shared`: something reads the axis as a whole, which then is fixed.
-    """
-    units, others = resolve(axes[dim]), [*axes[:dim], *axes[dim + 1 :]]
-    if shared or not isinstance(units, Units) or not units.inner:
-        fix(axes[dim])
-        return others
-    unshare(units)
-    return [at_position(axis, units, position % units.size) for axis in others]
-
-
-def segment(axis: AxisStructure, start: int, stop: int) -> AxisStructure:
-    """Positions `start` to `stop`; all are fixed where that would break units up."""
-    rest: AxisStructure = resolve(axis)
-    for first, side in ((stop, 0), (start, 1)):
-        if 0 < first < size(rest):
-            halves = leading_piece(rest, first)
-            if halves is None:
-                fix(axis)
-                return Units(stop - start, fixed=True)
-            rest = halves[side]
-    return rest
