@@ -36,7 +36,11 @@ def test_it_is_described_in_a_sentence(name: str):
 
 
 PAGE = (PROJECT / "conf" / "README.md").read_text()
-SECTIONS = {"zoo": ("ZooParams", "ImportedZoo"), "fit": ("FitParams",), "sample": ("SampleParams",)} | {
+SECTIONS = {
+    "zoo": tuple(name for name in MODELS if name == "ZooParams" or name.endswith("Zoo")),
+    "fit": ("FitParams",),
+    "sample": ("SampleParams",),
+} | {
     "canonicalize": ("CanonicalizeParams",),
     "evaluate": ("EvaluateParams",),
 }
