@@ -37,7 +37,7 @@ CONTAINERS = {
     "model": {"model": PLAIN, "optimizer": {"state": {0: {"exp_avg": torch.ones(2)}}, "param_groups": []}},
     "model_state_dict": {"model_state_dict": PLAIN, "loss": 0.5, "optimizer_state_dict": {"x": {"m": torch.ones(1)}}},
     "net": {"net": PLAIN, "acc": 94.1},
-    "student": {"student": PLAIN, "optimizer": {"buffers": {"m": torch.ones(2)}}},
+    "student": {"student": PLAIN, "optimizer": {"fp32_weights": AVERAGE}},
     "checkpoint.state_dict": {"checkpoint": {"state_dict": PLAIN, "step": 7}},
 }
 
@@ -184,7 +184,9 @@ def test_the_averages_of_known_libraries_are_told_from_the_weights(tmp_path, lib
 
 
 def test_an_averaged_model_alone_is_taken_either_way(tmp_path):
-    averaged = torch.optim.swa_utils.AveragedModel(trained(1))
+    net = convnet()
+    net.load_state_dict(AVERAGE)
+    averaged = torch.optim.swa_utils.AveragedModel(net)
     path = save(tmp_path / "a.pt", averaged.state_dict())
     for ema in (False, True):
         found = read_checkpoint(path, ema)
@@ -229,6 +231,8 @@ def test_a_key_that_leads_nowhere_is_told_what_is_there(tmp_path):
         UsageError, match=r"a\.pt: has nothing under zoo.key, 'netX'; found 'netG', 'netD', 'optG.state"
     ):
         read_checkpoint(save(tmp_path / "a.pt", GAN), key="netX")
+    with pytest.raises(UsageError, match=r"a\.pt: has nothing under zoo.key, 'net'; found 'n'"):
+        read_checkpoint(save(tmp_path / "a.pt", {"n": prefixed(PLAIN, "net.")}), key="net")
 
 
 def test_the_one_that_fits_is_taken_and_said(tmp_path):
@@ -285,6 +289,8 @@ def test_one_of_many_that_does_not_fit_is_not_left_out_in_silence(tmp_path):
     found = read_checkpoints(save(tmp_path / "a.pt", [*STATES, OTHER]), EXPECTED)
     assert len(found) == 4
     assert same(found[3].tensors, OTHER)
+    beside = {"nets": [*STATES, OTHER], "log": {"loss": torch.ones(2)}}
+    assert len(read_checkpoints(save(tmp_path / "b.pt", beside), EXPECTED)) == 4
 
 
 def test_a_list_or_a_stack_of_one_is_a_file_with_one_network(tmp_path):
