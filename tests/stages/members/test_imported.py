@@ -62,7 +62,7 @@ def test_files_and_networks_may_be_skipped_and_count_as_left_out(tmp_path):
 @pytest.mark.parametrize(
     ("skip", "said"),
     [
-        (("run9.pt",), "zoo.skip: 'run9.pt' is none of zoo.files; did you mean 'run"),
+        (("run9.pt",), "zoo.skip: 'run9.pt' is none of the zoo's files; did you mean 'run"),
         (("*",), "zoo.skip: leaves out all 5 files"),
     ],
 )
@@ -120,5 +120,5 @@ def test_a_file_that_changed_is_read_anew(tmp_path):
 
 def test_many_networks_of_a_file_share_shards_by_their_own_size(tmp_path, monkeypatch):
     save(tmp_path / "a.pt", [state(i) for i in range(8)])
-    monkeypatch.setattr("stages.members.sources.checkpoints.GIGABYTE", (tmp_path / "a.pt").stat().st_size // 2)
+    monkeypatch.setattr("stages.members.external.GIGABYTE", (tmp_path / "a.pt").stat().st_size // 2)
     assert [(shard.start, shard.stop) for shard in shards(params(tmp_path))] == [(0, 4), (4, 8)]

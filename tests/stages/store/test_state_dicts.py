@@ -69,6 +69,12 @@ def test_counters_may_be_there_or_not():
     assert torch.equal(match(without).row, match(STATE).row)
 
 
+def test_a_counter_that_was_averaged_with_the_weights_is_one_still():
+    averaged = {name: tensor * 0.9 + tensor * 0.1 for name, tensor in STATE.items()}
+    assert averaged["1.num_batches_tracked"].is_floating_point()
+    assert torch.allclose(match(averaged).row, match(STATE).row)
+
+
 class Positions(nn.Module):
     """Keeps a buffer that isn't stored, as older files of transformers' BERT did store."""
 
