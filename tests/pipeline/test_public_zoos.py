@@ -1,4 +1,7 @@
-"""Each configuration of a public zoo on a small one in its format: paths and sizes overridden, nothing else."""
+"""Each configuration of a public zoo on a small one in its format.
+
+Overridden are paths and sizes and, where the zoo's own networks can't be scored or are large, data and network.
+"""
 
 import re
 from collections.abc import Callable

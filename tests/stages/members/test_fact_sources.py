@@ -102,6 +102,13 @@ def test_a_name_alone_finds_its_file_too(tmp_path):
     assert made(params(files, facts=table(tmp_path)), tmp_path / "out")[0]["unknown_facts"] == {}
 
 
+def test_the_line_that_names_most_of_a_path_is_a_file_s(tmp_path):
+    whole = [f"mnist/run{i}_75_0.{i}.pt,75,0.{i}\n" for i in range(6)]
+    files = write_table(tmp_path, *whole, *(line.removeprefix("mnist/").replace(",75,", ",80,") for line in whole))
+    _, store = made(params(files, facts=table(tmp_path)), tmp_path / "out")
+    assert store.facts("ckpt_epoch").tolist() == [75] * 6
+
+
 @pytest.mark.parametrize(
     ("lines", "column", "said"),
     [
