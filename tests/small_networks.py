@@ -192,6 +192,37 @@ def copies() -> nn.Module:
     return Net(forward, a=nn.Linear(4, 3), b=nn.Linear(12, 3), c=nn.Linear(4, 6), d=nn.Linear(4, 6))
 
 
+def stepwise() -> nn.Module:
+    """An LSTM's cell, step by step; its states are kept in a tensor that is read as a whole."""
+
+    def forward(net: Net, x: Tensor) -> Tensor:
+        state = cells = torch.zeros(len(x), 6)
+        kept = torch.zeros(len(x), x.shape[1], 6)
+        for i, step in enumerate(x.unbind(1)):
+            state, cells = net.cell(step, (state, cells))
+            kept[:, i] = state
+        return net.b(kept.flatten(1))
+
+    return Net(forward, cell=nn.LSTMCell(4, 6), b=nn.Linear(30, 3))
+
+
+def rotated() -> nn.Module:
+    """Rotary positions by complex numbers: pairs of queries and keys keep their order, heads and values don't."""
+
+    def turn(x: Tensor) -> Tensor:
+        pairs = torch.view_as_complex(x.unflatten(-1, (-1, 2)))
+        angles = torch.arange(1.0, x.shape[-2] + 1)[:, None] / torch.tensor([1.0, 10.0])
+        return torch.view_as_real(pairs * torch.polar(torch.ones_like(angles), angles)).flatten(-2)
+
+    def forward(net: Net, x: Tensor) -> Tensor:
+        q, k, v = (f(x).unflatten(-1, (2, 4)).transpose(1, 2) for f in (net.queries, net.keys, net.values))
+        mixed = F.scaled_dot_product_attention(turn(q), turn(k), v)
+        return net.out(mixed.transpose(1, 2).flatten(2))
+
+    layers = {name: nn.Linear(4, 8, bias=False) for name in ("queries", "keys", "values")}
+    return Net(forward, **layers, out=nn.Linear(8, 3))
+
+
 def unshuffled(x: Tensor) -> Tensor:
     """Units as 1x1 images, to pixels and back."""
     return F.pixel_unshuffle(F.pixel_shuffle(x[:, :, None, None], 2), 2).flatten(1)
@@ -312,6 +343,26 @@ CASES = {
             "qkv.weight[0] qkv.bias[0] out.weight[1]": 3,
         },
     ),
+    "a bilinear map": Case(
+        lambda: Net(
+            lambda net, x: net.b(net.pair(net.a(x), x)), a=nn.Linear(4, 6), pair=nn.Bilinear(6, 4, 5), b=nn.Linear(5, 3)
+        ),
+        (4,),
+        {"a.weight[0] a.bias[0] pair.weight[1]": 6, "pair.weight[0] pair.bias[0] b.weight[1]": 5},
+    ),
+    "an LSTM's cell": Case(
+        stepwise,
+        (5, 4),
+        {"cell.weight_ih[0] cell.weight_hh[0] cell.weight_hh[1] cell.bias_ih[0] cell.bias_hh[0] b.weight[1]": 6},
+    ),
+    "complex rotations": Case(
+        rotated,
+        (5, 4),
+        {
+            "queries.weight[0] keys.weight[0] values.weight[0] out.weight[1]": 2,
+            "values.weight[0] out.weight[1]": 4,
+        },
+    ),
     "channels written in place": Case(
         written_in_place,
         (1, 8, 8),
@@ -343,3 +394,12 @@ for kind in (nn.LSTM, nn.GRU, nn.RNN):
         (5, 4),
         {f"{layer(0)} out.weight[1]": 5, f"{layer(0, reverse=True)} out.weight[1]": 5},
     )
+CASES["a GRU's directions, read alike"] = Case(
+    lambda: Net(
+        lambda net, x: net.out(net.r(x)[1].sum(0)),
+        r=nn.GRU(4, 5, batch_first=True, bidirectional=True),
+        out=nn.Linear(5, 3),
+    ),
+    (5, 4),
+    {f"{layer(0)} {layer(0, reverse=True)} out.weight[1]": 5},
+)

@@ -76,7 +76,9 @@ def _is_odd(trace: Trace, node: Node, operation: str, inputs: list[Node]) -> boo
     if operation in ("cat", "concat"):
         return True if len(flipping) == len(inputs) else None
     if operation in ("hardtanh", "clamp"):
-        low, high = argument(node, "min_val"), argument(node, "max_val")
+        low, high = (
+            argument(node, name) for name in (("min_val", "max_val") if "tanh" in operation else ("min", "max"))
+        )
         return True if isinstance(low, int | float) and isinstance(high, int | float) and low == -high else None
     if operation == "pow" and isinstance(power := argument(node, "exponent"), int):
         return power % 2 == 1
@@ -100,7 +102,7 @@ def _is_odd_product(trace: Trace, node: Node, flipping: list[Node]) -> bool | No
 def _units(trace: Trace, node: Node) -> set[Units]:
     """The sets of units along a value's axes whose order isn't fixed."""
     axes: list[AxisStructure] = [axis for axes in tensors_in(trace.values.get(node)) for axis in axes]
-    return {units for axis in axes for units in units_in(axis) if not units.fixed}
+    return {units for axis in axes for units in units_in(axis) if units.size > 1 and not units.fixed}
 
 
 def _mark_reduced(trace: Trace, node: Node) -> None:
