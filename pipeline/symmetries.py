@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 from rich.console import RenderableType
-from rich.table import Table
+from rich.table import Column, Table
 
 from pipeline.config import load
 from stages.errors import UsageError
@@ -70,7 +70,7 @@ def symmetry_table(names: Sequence[str], shape: str, every_group: bool) -> Itera
     Raises UsageError for a name that is neither a configuration nor a model, or a shape that isn't numbers.
     """
     networks = [_network(name, shape) for name in names]
-    table, notes, groups = Table(*COLUMNS, box=None), [], []
+    table, notes, groups = Table(Column(COLUMNS[0], no_wrap=True, overflow="fold"), *COLUMNS[1:], box=None), [], []
     for name, network in zip(names, networks, strict=True):
         coverage = coverage_of(network, name)
         table.add_row(*_row(name, coverage))

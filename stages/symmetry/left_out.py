@@ -1,4 +1,4 @@
-"""What a table leaves unpermuted, and why, in few lines."""
+"""Lines about all that a table leaves unpermuted, and why."""
 
 import re
 from collections import defaultdict

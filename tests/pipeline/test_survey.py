@@ -13,7 +13,7 @@ from stages.params.network import Model
 from stages.symmetry.derive import derive
 from stages.symmetry.table import Axis, Group, Symmetry
 
-LIST = networks_of(Path("conf/symmetry_survey.yaml"))
+LIST = networks_of(Path("conf/surveys/symmetry.yaml"))
 SMALL = [n for n in LIST if n.kwargs.get("model_type") in ("gpt2", "qwen3", "electra", "vit")]
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the libraries' own
 

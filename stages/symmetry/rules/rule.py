@@ -1,4 +1,4 @@
-"""What a rule is."""
+"""The type of rules."""
 
 from collections.abc import Callable
 from typing import Any
