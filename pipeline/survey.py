@@ -25,8 +25,9 @@ CONTROLS = 5
 """Groups of each network that are moved by half to see that the check would notice."""
 ENOUGH = 0.95
 """Share of a network's parameters that are to be in some group."""
-EXACT = 1e-9
-"""Largest change of outputs, relative to the largest output in double precision, that counts as none."""
+EXACT = 1e-7
+"""Largest change of outputs, relative to the largest output in double precision, that counts as none: round-off grows
+with depth, to 3e-9 in EfficientNets, and what is false changes far more."""
 
 
 @dataclass(frozen=True)

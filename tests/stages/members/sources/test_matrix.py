@@ -183,7 +183,7 @@ def _pickled(values: object) -> bytes:
             Damaged,
             "not a table of variables",
         ),
-        ("metrics.csv.gz", gzip.compress(b"step,modeldir\n86,a\n"), UsageError, "has 1 lines, but weights.npy 24 rows"),
+        ("metrics.csv.gz", gzip.compress(b"step,modeldir\n86,a\n", mtime=0), UsageError, "has 1 lines, but weights.npy 24 rows"),
         ("metrics.csv.gz", b"PK", Damaged, "not a whole table"),
     ],
 )
