@@ -1,4 +1,4 @@
-"""What the stores say of members that other programs trained, and how many of these are read at once."""
+"""Facts that stores have of members that other programs trained, and how many of these are read at once."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What the folder of a training run says of it: hyper-parameters, and the results of an epoch."""
+"""Facts about a training run, read from its folder: hyper-parameters, and the results of an epoch."""
 
 import json
 from functools import cache

@@ -1,4 +1,4 @@
-"""What is suspicious about networks that other programs trained: near copies of each other, scores near chance."""
+"""Warnings about networks that other programs trained: near copies of each other, scores near chance."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What a network must be like: one tensor in, the same outputs for the same input, any batch size, real weights."""
+"""Requirements of networks: one tensor in, the same outputs for the same input, any batch size, real weights."""
 
 import copy
 from textwrap import shorten

@@ -1,23 +1,18 @@
 """Parameters of a zoo in one matrix: a row of weights per network, with tables of its columns and rows beside it."""
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 from pydantic import Field
 
 from stages.checkpoint_paths import content_of
-from stages.errors import Damaged, UsageError
+from stages.errors import UsageError
 from stages.params.external import ExternalZoo, below
 from stages.params.facts import Facts, is_known, read_table
 from stages.params.where import Condition, check_names
-
-BLOCK = 4096
-"""Rows that are read at once."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +65,8 @@ class MatrixZoo(ExternalZoo):
 
         Raises UsageError if there are none, or not as many lines of metrics as rows of weights.
         """
+        from stages.matrix_files import open_matrix  # numpy, which no other parameters need
+
         state = self.metrics.stat()
         rows, lines = _rows(self.metrics, self.conditions, state.st_size, state.st_mtime_ns)
         if lines != (count := len(open_matrix(self.weights))):
@@ -81,6 +78,8 @@ class MatrixZoo(ExternalZoo):
 
     def fingerprint(self) -> dict[str, Any]:
         """The parameters, with the content of the tables and of the rows in question in the place of the folder."""
+        from stages.matrix_files import row_digests
+
         digests = row_digests(self.weights, [row.index for row in self.rows()])
         rows = hashlib.sha256("".join(digest or "-" for digest in digests).encode()).hexdigest()[:16]
         contents = {"layout": content_of(self.layout), "metrics": content_of(self.metrics), "rows": rows}
@@ -108,38 +107,3 @@ def _rows(metrics: Path, conditions: tuple[Condition, ...], size: int, changed: 
         asked = " and ".join(f"{c.name} {c.operator} {c.value}" for c in conditions) or "any facts"
         raise UsageError(f"zoo.where: no line of {metrics} has {asked}")
     return rows, count
-
-
-def open_matrix(path: Path) -> np.ndarray:
-    """A matrix of numbers in a file, mapped into memory: what is read of it is read when it is used.
-
-    Raises Damaged for what isn't one or is cut off; pickled objects aren't, and are never read.
-    """
-    try:
-        values = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        reason = " ".join(str(error).split())
-        raise Damaged(f"{path}: not a whole matrix of numbers ({reason}); expected what numpy.save wrote") from error
-    if values.ndim != 2 or values.dtype.kind != "f":
-        raise Damaged(f"{path}: found {values.dtype} {list(values.shape)}, expected floats [networks, parameters]")
-    return values
-
-
-def row_digests(path: Path, index: Sequence[int]) -> list[str | None]:
-    """The SHA-256 of each of these rows, None if not all of it are finite float32 numbers.
-
-    Other rows aren't read, and these again only if the file's size or modification time changes.
-    """
-    state = path.stat()
-    return _row_digests(path, tuple(index), state.st_size, state.st_mtime_ns)
-
-
-@cache
-def _row_digests(path: Path, index: tuple[int, ...], size: int, changed: int) -> list[str | None]:
-    del size, changed  # part of the cache's key
-    matrix = open_matrix(path)
-    digests: list[str | None] = []
-    for start in range(0, len(index), BLOCK):
-        rows = np.asarray(matrix[list(index[start : start + BLOCK])], dtype=np.float32)
-        digests += [hashlib.sha256(row.tobytes()).hexdigest() if np.isfinite(row).all() else None for row in rows]
-    return digests

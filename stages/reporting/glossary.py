@@ -1,4 +1,4 @@
-"""What each kind of set is: one entry for every colour of the tables and plots, in the order of the report."""
+"""A glossary of the sets of networks: one entry for every colour of the tables and plots, as the report orders them."""
 
 from typing import NamedTuple
 

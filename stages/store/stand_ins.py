@@ -1,4 +1,4 @@
-"""What stands in the place of other programs' objects while a pickled checkpoint is read, so that none of them is made.
+"""Stand-ins for other programs' objects while a pickled checkpoint is read, so that none of these is made.
 
 `torch.load(weights_only=True)` refuses a file for any name that isn't allowed. The names below occur beside the weights
 in files that people have: numbers, settings, paths and dates. None of what they mean is called: each is read as one of

@@ -33,11 +33,11 @@ def test_every_shipped_configuration_is_valid_and_named_after_its_file(file: Pat
         ("zoo.dataset={nam: iris}", ["zoo.dataset.name: required, but missing; found {'nam': 'iris'}"]),
         (
             "zoo.dataset={name: mnist, sise: 32}",
-            ["sise", "did you mean 'size'?", "channels, classes, name, only, size, test, train"],
+            ["sise", "did you mean 'size'?", "channels, classes, name, normalize, only, size, test, train"],
         ),
         (
             "zoo.dataset={name: iris, size: 32}",
-            ["size", "unknown key", "allowed here: name, only, test, train, validation"],
+            ["size", "unknown key", "allowed here: name, normalize, only, test, train, validation"],
         ),
         ("zoo.network.widths=[4]", ["zoo.network.widths", "at least 2"]),
         ("zoo.recipe.lr=.inf", ["zoo.recipe.lr", "finite"]),

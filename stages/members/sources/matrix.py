@@ -9,13 +9,14 @@ from torch import nn
 
 from stages.context import Context
 from stages.errors import Damaged, UsageError
+from stages.matrix_files import open_matrix, row_digests
 from stages.members.choice import check_distinct, choose
 from stages.members.data import Data
 from stages.members.external import member_facts, shard_size, unknown_facts
 from stages.members.shards import Shard, cut
 from stages.members.sources import Members
 from stages.params.facts import read_table
-from stages.params.matrix import MatrixZoo, Row, open_matrix, row_digests
+from stages.params.matrix import MatrixZoo, Row
 from stages.store.keras import KerasLayout, Variable, variable_shape
 from stages.store.layout import Layout
 from stages.store.weights import Shards

@@ -11,10 +11,10 @@ import torch
 from made_up_zoos import Epoch, write_matrix
 
 from pipeline.keys import key_of
+from stages import matrix_files
 from stages.context import Context
 from stages.errors import Damaged, DwfError, LayoutMismatch, UsageError
 from stages.nets.public_zoos import small_cnn
-from stages.params import matrix
 from stages.params.matrix import MatrixZoo
 from stages.store.weights import Shards
 from stages.zoo import zoo
@@ -142,7 +142,7 @@ def test_only_rows_in_question_are_read_and_hashed_once(folder, monkeypatch):
             read.append(index)
             return self.values[index]
 
-    monkeypatch.setattr(matrix, "open_matrix", Watched)
+    monkeypatch.setattr(matrix_files, "open_matrix", Watched)
     first = key_of("zoo", params(folder), {})
     assert key_of("zoo", params(folder), {}) == first
     assert read == [[2, 5, 8, 11, 14, 17, 20, 23]]
@@ -183,7 +183,12 @@ def _pickled(values: object) -> bytes:
             Damaged,
             "not a table of variables",
         ),
-        ("metrics.csv.gz", gzip.compress(b"step,modeldir\n86,a\n", mtime=0), UsageError, "has 1 lines, but weights.npy 24 rows"),
+        (
+            "metrics.csv.gz",
+            gzip.compress(b"step,modeldir\n86,a\n", mtime=0),
+            UsageError,
+            "has 1 lines, but weights.npy 24 rows",
+        ),
         ("metrics.csv.gz", b"PK", Damaged, "not a whole table"),
     ],
 )
