@@ -13,10 +13,11 @@ from safetensors.torch import load_file
 
 from pipeline.config import load
 from pipeline.runner import Runner, run_directly
+from stages import canonicalize
 from stages.artifacts.export import export_networks
 from stages.errors import FunctionChanged, UsageError
 from stages.store.refs import Ref
-from stages.symmetry import derive
+from stages.symmetry.derive import derive
 
 QUICK = {
     "fit": {"velocity": {"hidden": 16, "time_dim": 8, "dropout": 0.0}, "steps": 10, "batch": 4},
@@ -72,7 +73,7 @@ def test_exported_networks_hold_singular_vectors_of_their_own(tmp_path):
 
 def test_a_table_that_moves_constants_is_found_out(tmp_path, monkeypatch):
     write_zoo(tmp_path / "zoo", buffered_networks.FourierFeatures, 5)
-    monkeypatch.setattr(derive, "_fix_constant", lambda *_: None)
+    monkeypatch.setattr(canonicalize, "derive", lambda module, example, _: derive(module, example))
     with pytest.raises(FunctionChanged, match="frequencies"):
         run(tmp_path, "FourierFeatures")
 

@@ -201,9 +201,12 @@ ROOMS = {
     "evaluate": {"evaluate.py", "datasets", "nets", "members", "evaluation"},
 }
 """The rooms of `stages` that anybody would expect in a stage's key."""
-EVERYWHERE = {"params", "store", "artifacts", "seeds.py", "scores.py"}
-"""Rooms that every stage may use: parameters, readers and writers, and the leaves."""
+EVERYWHERE = {"params", "checkpoint_paths.py", "matrix_files.py", "store", "artifacts", "seeds.py", "scores.py"}
+"""Rooms that every stage may use: parameters and the files that they mean, readers and writers, and the leaves."""
 SURPRISING = {
+    ("zoo", "symmetry/fresh.py"): "the requirements of a network are checked on a copy without cached state",
+    ("canonicalize", "precision.py"): "outputs are compared in double precision",
+    ("pack", "nets"): "the running statistics and singular vectors among a network's buffers",
     ("pack", "flow/spaces"): "the spectrum of the members and its effective rank",
     ("fit", "sampling/completion.py"): "BatchNorm statistics of the networks that a check samples",
     ("fit", "members/scoring.py"): "the validation scores of those networks",
@@ -219,6 +222,7 @@ SURPRISING = {
         "canonical",
     ): "networks that were fine-tuned or have no canonical form yet are aligned before distances",
     ("evaluate", "symmetry"): "the same, and the aligned distance",
+    ("evaluate", "precision.py"): "scores before and after canonicalizing are of double precision",
     ("evaluate", "flow"): "the space of the flow, in which a baseline draws and the round trip is taken",
     ("evaluate", "sampling"): "baselines get BatchNorm statistics and are chosen as generated networks are",
 }
