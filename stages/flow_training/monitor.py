@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from stages.artifacts.members import runs_of
 from stages.context import Context
 from stages.datasets import Validation, load_fitting
 from stages.flow_training.data import PROBE_MEMBERS, FlowData
@@ -14,6 +15,7 @@ from stages.members.scoring import scores_and_losses
 from stages.params.dataset import dataset_from
 from stages.params.network import BatchNorm
 from stages.sampling.completion import Completion, completion
+from stages.symmetry.table import Symmetry
 
 SAMPLE_COLUMNS = ("step", "score", "score_std", "novelty", "novel_and_performant")
 EXAMPLES = 1000
@@ -53,8 +55,10 @@ class Monitor:
 
     @cached_property
     def _tau(self) -> float:
-        """Median distance of a member to the nearest other one."""
-        distances = torch.cdist(self._members, self._members).fill_diagonal_(torch.inf)
+        """Median distance of a member to the nearest one of another training run."""
+        runs, count = runs_of(self.data.packed), len(self._members)
+        run = torch.arange(count) if runs is None else runs[torch.from_numpy(self.data.train_index[:count])]
+        distances = torch.cdist(self._members, self._members).masked_fill_(run[:, None] == run, torch.inf)
         return float(distances.amin(1).median())
 
     @cached_property
@@ -63,9 +67,16 @@ class Monitor:
         return float(torch.quantile(torch.from_numpy(scores).double(), BAR_QUANTILE))
 
     def _sorted_values(self, rows: Tensor) -> Tensor:
-        """Rows with each tensor's values in ascending order."""
-        tensors = rows.split([slot.size for slot in self.data.packed.layout.slots], dim=1)
-        return torch.cat([tensor.sort(1).values for tensor in tensors], dim=1)
+        """Rows with each tensor's values in ascending order, without signs where units may change them."""
+        slots = self.data.packed.layout.slots
+        tensors = zip(slots, rows.split([slot.size for slot in slots], dim=1), strict=True)
+        unsigned = ((t.abs() if slot.name in self._flipping else t) for slot, t in tensors)
+        return torch.cat([tensor.sort(1).values for tensor in unsigned], dim=1)
+
+    @cached_property
+    def _flipping(self) -> set[str]:
+        groups = Symmetry.from_json(self.data.packed.attrs["symmetry"]).groups.values()
+        return {a.tensor for group in groups for a in group.axes if a.flips}
 
 
 def monitor_of(data: FlowData, ctx: Context) -> Monitor | None:

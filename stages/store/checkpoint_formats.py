@@ -24,7 +24,7 @@ ENDINGS = (".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".npz", ".tar")
 """Names by which a file whose content says nothing is taken for a torn checkpoint rather than for another thing."""
 AGAIN = "write it anew by torch.save(model.state_dict(), ...) or as safetensors"
 OTHERS = {
-    b"\x93NUMPY": "a bare numpy array, whose tensors have no names",
+    b"\x93NUMPY": "a bare numpy array, whose tensors have no names; source: matrix reads one with a table of them",
     b"\x89HDF": "an HDF5 file",
     b"\x1f\x8b": "compressed by gzip",
 }

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from stages.canonical.form import Aligner, CanonicalForm, Method
 from stages.evaluation.aligned_distance import AlignedDistance, nearest
 from stages.store.layout import Layout
+from stages.symmetry.element import random_element
 from stages.symmetry.table import Axis, Group, Symmetry
 
 seeds = st.integers(0, 10_000)
@@ -170,6 +171,21 @@ def test_rescaled_copies_of_members_whose_units_were_rescaled_are_copies():
     copies = torch.stack([layout.flatten(symmetry.rescale(scales, layout.unflatten(row))) for row in members])
     balanced_first = aligned_distance(members, SMALL, nearby=4, balance_norms=True)
     assert balanced_first.nearest(copies).distance.max() < 1e-4
+    assert aligned_distance(members, SMALL, nearby=4).nearest(copies).distance.min() > 0.1
+
+
+def test_flipped_and_relabelled_copies_of_tanh_networks_are_copies():
+    layout, table = mlp(SMALL)
+    groups = {
+        n: replace(g, axes=tuple(a._replace(power=0, flips=True) for a in g.axes)) for n, g in table.groups.items()
+    }
+    odd, draw = Symmetry(groups), torch.Generator().manual_seed(3)
+    members = drawn_rows(4, SMALL, 0)
+    copies = torch.stack([layout.flatten(random_element(odd, draw).act(odd, layout.unflatten(row))) for row in members])
+    form = CanonicalForm(Aligner(odd, "rebasin", streams=True, max_sweeps=100), layout, balance_norms=False)
+    knows_signs = AlignedDistance(members, form, members[0], torch.ones(layout.size), nearby=4)
+    assert knows_signs.nearest(copies).distance.max() < 1e-5
+    assert knows_signs.nearest(copies).member.tolist() == [0, 1, 2, 3]
     assert aligned_distance(members, SMALL, nearby=4).nearest(copies).distance.min() > 0.1
 
 
