@@ -12,6 +12,7 @@ from stages.members.sources import source_of
 from stages.members.warnings import suspicions
 from stages.nets.registry import build, example_input
 from stages.nets.requirements import check_network, check_reproducible
+from stages.params.external import ExternalZoo
 from stages.params.facts import OWN
 from stages.params.zoo import Zoo
 from stages.scores import chance, score_name
@@ -41,7 +42,7 @@ def zoo(params: Zoo, ctx: Context) -> dict[str, Any]:
     if (score := members.attrs["score"]) is not None:
         scores = members.facts("validation_score")
         summary |= {f"validation_{score}": float(scores.mean()), f"validation_{score}_std": float(scores.std())}
-    if params.source != "train" and (lines := list(suspicions(members, runs_of(members)))):
+    if isinstance(params, ExternalZoo) and (lines := list(suspicions(members, runs_of(members)))):
         summary["warnings"] = lines
     return summary | source_of(params).summarize(params, members)
 
@@ -54,7 +55,7 @@ def make_shard(params: Zoo, shard: Shard, ctx: Context) -> bool:
     path.parent.mkdir(parents=True, exist_ok=True)
     module = build(params.network)
     check_network(module, example_input(params.network), "zoo.network")
-    if params.source != "train":
+    if isinstance(params, ExternalZoo):
         check_reproducible(build(params.network), build(params.network, seed=1), "zoo.network")
     data = load_data(params, module, ctx.data_root)
     with torch_threads(ctx.threads):
@@ -65,7 +66,7 @@ def make_shard(params: Zoo, shard: Shard, ctx: Context) -> bool:
     attrs["chance"] = next((chance(validation.targets) for _, validation in data.values()), None)
     if reported := [name for name in facts if name not in OWN]:
         attrs["facts"] = reported
-    if params.source != "train" and params.group is not None:
+    if isinstance(params, ExternalZoo) and params.group is not None:
         attrs["group"] = params.group
     write_weights(path, Layout.of_module(module), shard.names, rows.cpu(), facts, attrs)
     return True

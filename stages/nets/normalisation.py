@@ -48,8 +48,6 @@ def reestimate(
     if not normalisers(module):
         return {}
     measuring = copy.deepcopy(module).eval().requires_grad_(False)
-    for layer in normalisers(measuring).values():
-        layer.train()
     parameter_layout = layout.parameter_layout
     batches = [part for part in inputs.split(batch) if len(part) == min(batch, len(inputs))]
     others = {name: tensor for name, tensor in buffers.items() if name not in running_statistics(module)}
@@ -62,10 +60,11 @@ def reestimate(
 
 @torch.no_grad()
 def _measure(module: nn.Module, state: dict[str, Tensor], batches: Sequence[Tensor]) -> dict[str, Tensor]:
-    """One network's running statistics, by their names in its state dict."""
+    """One network's running statistics, by their names in its state dict; what it kept of another one is dropped."""
     statistics = {}
+    module.train().eval()
     for layer in normalisers(module).values():
-        layer.reset_running_stats()
+        layer.train().reset_running_stats()
     for number, inputs in enumerate(batches):
         for layer in normalisers(module).values():
             layer.momentum = 1 / (number + 1)  # the plain average; InstanceNorm knows no momentum=None

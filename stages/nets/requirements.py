@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.utils._pytree import tree_leaves
 
 from stages.errors import UsageError
@@ -23,7 +24,7 @@ def check_network(module: nn.Module, example: Tensor, where: str, *, one_tensor:
     into evaluation mode.
     """
     _check_tensors(module.eval(), where)
-    module = fresh(module)
+    module, unused = fresh(module), fresh(module)
     with global_seed("network requirements"), torch.no_grad():  # one that draws leaves the generators as they are
         outputs = _run(module, example, where)
         if not _tensors_in(outputs):
@@ -39,6 +40,18 @@ def check_network(module: nn.Module, example: Tensor, where: str, *, one_tensor:
                 "deterministic there, e.g. F.dropout(x, p, self.training)"
             )
         _run(module, torch.cat([example, example[:1]]), where)
+        _check_forgets(module, unused, example, where)
+
+
+def _check_forgets(used: nn.Module, unused: nn.Module, example: Tensor, where: str) -> None:
+    """Many networks are run in one module, which may keep nothing of one for the next once its mode has changed."""
+    other = {name: p + 0.1 * torch.randn_like(p) for name, p in unused.named_parameters()}
+    alone, after_another = (functional_call(m, other, (example,)) for m in (unused, used.train().eval()))
+    if _differ(alone, after_another):
+        raise UsageError(
+            f"{where} keeps something that it computed from its weights for later runs with others; drop it in "
+            "train(mode), or compute it in every forward"
+        )
 
 
 def check_reproducible(module: nn.Module, again: nn.Module, where: str) -> None:

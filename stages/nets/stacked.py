@@ -90,6 +90,7 @@ def _widest(module: nn.Module, inputs: Tensor) -> int:
 
 def _single(module: nn.Module, state: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
     """Outputs [1, examples, ...] of a single network, batch by batch."""
+    module.train().eval()  # some, such as LeViT, keep what they computed from weights until the mode changes
     return torch.cat([forward(module, state, batch, shared=True) for batch in inputs.split(EXAMPLES)], dim=1)
 
 

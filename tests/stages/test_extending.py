@@ -1,6 +1,7 @@
 """A data set kind, an architecture, a zoo source, a solver and a velocity network, each added by two files."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -40,6 +41,10 @@ NETWORK = """
 class Affine(Architecture):
     kind: Literal["affine"] = "affine"
     inputs: int
+
+    @property
+    def shape(self):
+        return (self.inputs,)
 
 """
 SOURCE = """
@@ -101,7 +106,7 @@ def add(root: Path, module: str, source: str, params: str, description: str, uni
     path = root / params
     text = path.read_text()
     assert text.count(union) == 1, "the union is written in another way now"
-    extended = description + union.replace(", Field", f" | {name}, Field")
+    extended = description + re.sub(r",(\s+)Field", rf" | {name},\1Field", union)
     path.write_text(text.replace(union, extended))
 
 
@@ -109,7 +114,8 @@ def add(root: Path, module: str, source: str, params: str, description: str, uni
 def test_each_is_added_by_two_files_and_found_by_name_and_by_keys(tmp_path: Path):
     for package in ("pipeline", "stages"):
         shutil.copytree(PROJECT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
-    unions = ("Dataset = Annotated[Table | Images | Texts, Field", "Zoo = Annotated[ZooParams | ImportedZoo, Field")
+    sources = "ZooParams | ImportedZoo | RunFoldersZoo | MatrixZoo"
+    unions = ("Dataset = Annotated[Table | Images | Texts, Field", f"Zoo = Annotated[\n    {sources},\n    Field")
     network = "Network = Annotated[MLP | CNN | ResNet | ResNet18 | ViT | Bert | Model, Field"
     add(tmp_path, "stages/datasets/waves.py", READER, "stages/params/dataset.py", DATASET, unions[0], "Waves")
     add(tmp_path, "stages/nets/affine.py", BUILD, "stages/params/network.py", NETWORK, network, "Affine")

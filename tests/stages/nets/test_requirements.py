@@ -115,3 +115,28 @@ def test_weights_that_a_hook_computes_are_not_meant():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         check_reproducible(*(nn.Sequential(nn.utils.spectral_norm(nn.Linear(4, 3))) for _ in range(2)), "x")
+
+
+class Caching(Net):
+    """Keeps what it computed from its weights: until its mode changes, or for good."""
+
+    def __init__(self, drops: bool) -> None:
+        super().__init__()
+        self.cache: dict[str, Tensor] = {}
+        self.drops = drops
+
+    def train(self, mode: bool = True):
+        if mode and self.drops:
+            self.cache = {}
+        return super().train(mode)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if "doubled" not in self.cache:
+            self.cache["doubled"] = 2 * self.first.weight.detach()
+        return self.second(F.linear(x, self.cache["doubled"]))
+
+
+def test_a_network_that_keeps_what_it_computed_is_refused_unless_it_drops_it():
+    check_network(Caching(drops=True), INPUTS, "zoo.network")
+    with pytest.raises(UsageError, match=r"zoo\.network keeps something that it computed from its weights"):
+        check_network(Caching(drops=False), INPUTS, "zoo.network")

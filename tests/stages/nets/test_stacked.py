@@ -1,11 +1,14 @@
 import pytest
 import torch
 from strategies import assert_close, random_rows
+from torch import nn
 from torch.func import functional_call
 
 from stages.nets.mlp import build
+from stages.nets.normalisation import reestimate
 from stages.nets.stacked import forward, outputs, stackable
 from stages.params.network import MLP
+from stages.store.layout import Layout
 
 NETWORK = MLP(widths=(6, 5, 4, 3))
 LAYOUT, ROWS = random_rows(NETWORK, 7)
@@ -74,3 +77,36 @@ def test_networks_that_are_not_stacked_give_the_same_outputs():
 )
 def test_large_layers_batchnorm_and_unknown_forwards_are_not_stacked(module):
     assert not stackable(module)
+
+
+class Caching(nn.Module):
+    """Keeps what it computed from its weights until its mode changes, as attention biases in LeViT are kept."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale, self.norm, self.cache = nn.Parameter(torch.ones(3)), nn.BatchNorm1d(3), dict[str, torch.Tensor]()
+
+    def train(self, mode: bool = True):
+        if mode:
+            self.cache = {}
+        return super().train(mode)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not self.training and "scale" not in self.cache:
+            self.cache["scale"] = 2 * self.scale
+        return self.norm(x * (2 * self.scale if self.training else self.cache["scale"]))
+
+
+def test_nothing_that_a_module_keeps_of_one_network_is_used_for_the_next():
+    module, inputs = Caching(), torch.randn(40, 3, generator=torch.Generator().manual_seed(0))
+    layout = Layout.of_module(module)
+    rows = torch.stack(
+        [layout.flatten({s.name: torch.full(s.shape, float(i + 1)) for s in layout.slots}) for i in range(3)]
+    )
+    together = outputs(module, layout, rows, inputs)
+    statistics = reestimate(module, layout, rows, inputs, 20)
+    for i, row in enumerate(rows):
+        assert torch.equal(together[i], outputs(Caching(), layout, row[None], inputs)[0])
+        alone = reestimate(Caching(), layout, row[None], inputs, 20)
+        assert all(torch.equal(values[i], alone[name][0]) for name, values in statistics.items())
+    assert not torch.equal(together[0], together[1])

@@ -206,7 +206,10 @@ def test_a_file_of_another_kind_is_named(tmp_path, content):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"\x93NUMPY\x01", r" \(a bare numpy array, whose tensors have no names; source: matrix reads one with a table of them\)"),
+        (
+            b"\x93NUMPY\x01",
+            r" \(a bare numpy array, whose tensors have no names; source: matrix reads one with a table of them\)",
+        ),
         (b"\x89HDF\r\n", r" \(an HDF5 file\)"),
         (b"\x1f\x8b\x08", r" \(compressed by gzip\)"),
         (b"step,loss\n", ""),
