@@ -19,7 +19,7 @@ from stages.canonical.form import Aligner, CanonicalForm, Row
 from stages.context import Context, torch_threads
 from stages.datasets import Train, Validation, load_fitting
 from stages.errors import FunctionChanged
-from stages.nets.registry import build, example_input
+from stages.nets.registry import assign, build, example_input
 from stages.nets.requirements import check_network
 from stages.params.canonicalize import CanonicalizeParams
 from stages.params.dataset import dataset_from
@@ -50,7 +50,7 @@ def canonicalize(zoo: Ref, params: CanonicalizeParams, ctx: Context) -> dict[str
     module, example = build(network), example_input(network, params.probe_examples)
     check_network(module, example_input(network), "zoo.network")
     constants = stored_buffers(members, module).constants
-    module.load_state_dict(constants, strict=False)
+    assign(module, constants)
     with torch_threads(1 if layout.size < VALUES // BLOCK else ctx.threads):  # small products
         derived = derive(module, example_input(network), constants)
         aligner = Aligner(derived.symmetry, params.method, params.residual_streams, params.max_sweeps)

@@ -236,6 +236,8 @@ CASES = {
         channels(nn.PReLU(6)), (1, 6, 6), {"0.weight[0] 0.bias[0] 1.weight[0] 3.weight[1]": 6}
     ),
     "PReLU with one slope": Case(channels(nn.PReLU()), (1, 6, 6), CONV),
+    "largest values of regions": Case(channels(nn.AdaptiveMaxPool2d(4)), (1, 8, 8), CONV),
+    "largest values of windows": Case(channels(nn.MaxPool2d(2)), (1, 8, 8), CONV),
     "instance norm": Case(
         channels(nn.InstanceNorm2d(6, affine=True)),
         (1, 8, 8),

@@ -10,7 +10,7 @@ from stages.artifacts.members import WEIGHTS, network_of
 from stages.datasets import describe_inputs
 from stages.errors import DwfError
 from stages.nets.normalisation import normalisers
-from stages.nets.registry import build
+from stages.nets.registry import assign, build
 from stages.params.dataset import dataset_from
 from stages.store.artifact import read_manifest
 from stages.store.checkpoints import save_tensors
@@ -57,5 +57,5 @@ def whole_state(module: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, T
 
     Every tensor has memory of its own and the type that the module gives it. The module's own tensors are overwritten.
     """
-    module.load_state_dict(tensors, strict=False)
+    assign(module, tensors)
     return {name: tensor.clone() for name, tensor in module.state_dict().items()}

@@ -1,5 +1,6 @@
 """Modules, and inputs for them, from the descriptions of networks."""
 
+from collections.abc import Mapping
 from importlib import import_module
 from types import ModuleType
 
@@ -17,6 +18,14 @@ def build(network: Network, seed: int = 0) -> nn.Module:
     """
     with global_seed("build", seed):
         return _architecture(network).build(network).float()
+
+
+@torch.no_grad()
+def assign(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Overwrite parameters and buffers by these names; unlike `load_state_dict` it asks for no versions of modules."""
+    for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
+        if name in tensors:
+            tensor.copy_(tensors[name])
 
 
 def _architecture(network: Network) -> ModuleType:

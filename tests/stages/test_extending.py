@@ -24,6 +24,10 @@ def read(dataset, root, *, train):
 
 def encoder(dataset, fitted):
     return lambda examples: torch.from_numpy(examples.inputs / fitted().inputs.max()).float()
+
+
+def describe(dataset):
+    return "waves"
 """
 DATASET = """
 class Waves(Labelled):

@@ -57,16 +57,18 @@ def _window(axis: AxisStructure, width: int, length: int) -> AxisStructure:
 
 
 def resized(count: int) -> Rule:
-    """The rule of pooling and resizing over the last `count` axes; what is reduced to one position has no order."""
+    """The rule of pooling and resizing over the last `count` axes; what is reduced to one position has no order.
 
-    def rule(t: Trace, node: Node) -> Axes:
-        x, shape = t.axes(node.args[0]), shape_of(node)
+    Some give the places of the largest values, too.
+    """
+
+    def rule(t: Trace, node: Node) -> Axes | tuple[Axes, ...]:
+        x, several = t.axes(node.args[0]), isinstance(node.meta["val"], tuple)
+        shape = tuple((node.meta["val"][0] if several else node.meta["val"]).shape)
         whole = "adaptive" in str(node.target)
         positions = zip(x[-count:], shape[-count:], strict=True)
-        return [
-            *x[:-count],
-            *(Units(1) if n == 1 and whole else _window(axis, 0, n) for axis, n in positions),
-        ]
+        axes = [*x[:-count], *(Units(1) if n == 1 and whole else _window(axis, 0, n) for axis, n in positions)]
+        return (axes, axes) if several else axes
 
     return rule
 
@@ -106,9 +108,11 @@ RULES: dict[Rule, str] = {
     convolution: "conv1d conv2d conv3d",
     transposed_convolution: "conv_transpose1d conv_transpose2d conv_transpose3d",
     either_convolution: "convolution",
-    resized(1): "max_pool1d avg_pool1d adaptive_avg_pool1d adaptive_max_pool1d upsample_nearest1d upsample_linear1d",
-    resized(2): "max_pool2d avg_pool2d adaptive_avg_pool2d adaptive_max_pool2d upsample_nearest2d upsample_bilinear2d "
-    "upsample_bicubic2d _upsample_nearest_exact2d _upsample_bilinear2d_aa _upsample_bicubic2d_aa grid_sampler",
+    resized(1): "max_pool1d max_pool1d_with_indices avg_pool1d adaptive_avg_pool1d adaptive_max_pool1d "
+    "upsample_nearest1d upsample_linear1d",
+    resized(2): "max_pool2d max_pool2d_with_indices avg_pool2d adaptive_avg_pool2d adaptive_max_pool2d "
+    "upsample_nearest2d upsample_bilinear2d upsample_bicubic2d _upsample_nearest_exact2d _upsample_bilinear2d_aa "
+    "_upsample_bicubic2d_aa grid_sampler",
     resized(3): "max_pool3d avg_pool3d adaptive_avg_pool3d adaptive_max_pool3d upsample_nearest3d upsample_trilinear3d",
     shuffled_pixels: "pixel_shuffle",
     unshuffled_pixels: "pixel_unshuffle",
