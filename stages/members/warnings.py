@@ -28,11 +28,11 @@ RECORDED = re.compile(r"(^|[._])(test|val|valid|validation|best|top1)?_?acc(urac
 def suspicions(zoo: Shards, runs: Tensor | None) -> Iterator[str]:
     """A line for each, with the rule behind it and the way out; `runs` [members] are training runs by number."""
     if (share := share_of_near_copies(zoo, runs)) > FEW:
-        whose = "of the same run" if runs is None else f"of different {zoo.attrs['group']}s"
+        whose = "" if runs is None else f" with another {zoo.attrs['group']}"
         yield (
-            f"{share:.0%} of the networks lie within a third of the median distance between two networks of another "
-            f"one: checkpoints {whose}? They are learned from and held out side by side, and novelty is measured in "
-            "too small a unit; name the fact that tells runs apart as zoo.group"
+            f"{share:.0%} of the networks are nearer to one{whose} than a third of the median distance between two: "
+            "checkpoints of one run? Such are learned from and held out side by side, and novelty is measured in too "
+            "small a unit; name the fact that tells runs apart as zoo.group"
         )
     yield from _low_scores(zoo)
 

@@ -35,8 +35,9 @@ QUICK = [
     "fit.eval_samples=0",
     "sample.networks=3",
     "sample.steps=2",
-    "evaluate={baseline_networks: 2, noise_levels: [0.1], interpolation_fractions: [0.5], soup_sizes: [2], "
-    "align_to_nearest: 0, probe_members: 2}",
+    "evaluate={baseline_networks: 2, noise_levels: [0.1], interpolation_fractions: [0.5], soup_sizes: [2]}",
+    "evaluate.align_to_nearest=0",
+    "evaluate.probe_members=2",
 ]
 TOKENS = ["fit.velocity.width=16", "fit.velocity.depth=1", "fit.velocity.heads=2", "fit.velocity.pair_width=8"]
 CODES = ["fit.velocity.hidden=16", "fit.velocity.time_dim=8"]

@@ -47,14 +47,14 @@ def test_fine_tuned_networks_are_no_copies_for_being_all_alike(tmp_path):
 def test_the_line_names_the_way_out_until_runs_are_told_apart(tmp_path):
     rows = runs_of_checkpoints(5, 3, 0.05)
     (line,) = suspicions(zoo(tmp_path / "plain", rows), None)
-    assert line.startswith("100% of the networks lie within a third of the median distance")
+    assert line.startswith("100% of the networks are nearer to one than a third of the median distance")
     assert "zoo.group" in line
     right = torch.arange(5).repeat_interleave(3)
     grouped = zoo(tmp_path / "right", rows, run=right.numpy().astype(str).astype(object))
     assert list(suspicions(grouped, right)) == []
     wrong = right.roll(1)
     (line,) = suspicions(zoo(tmp_path / "wrong", rows, run=wrong.numpy().astype(str).astype(object)), wrong)
-    assert "of different runs?" in line
+    assert "nearer to one with another run than" in line
 
 
 @pytest.mark.parametrize(("score", "chance", "said"), [(0.33, 0.3, True), (0.5, 0.3, False), (0.9, 0.88, True)])
