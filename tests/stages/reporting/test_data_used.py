@@ -5,13 +5,16 @@ from typing import get_args
 
 import numpy as np
 import pytest
+from made_up_figures import made_up
 from sklearn.datasets import load_digits
 
 from stages.datasets import load_test
 from stages.datasets.tables import SCALES
 from stages.evaluation.figures import Figures
 from stages.params.dataset import Images, Table, Texts
+from stages.report import summary_of
 from stages.reporting.data_used import OURS, inputs, scored_on
+from stages.reporting.lineage import Run
 
 DIGITS = Figures(dataset=Table(name="digits"), test_examples=450)
 
@@ -50,3 +53,11 @@ def test_inputs_are_told_as_recorded_and_not_guessed():
     assert inputs(Figures(inputs="as they are")) == "Inputs: as they are."
     assert inputs(DIGITS) == ""
     assert scored_on(Figures()) == scored_on(Figures(dataset=Table(name="iris"))) == ""
+
+
+def test_the_terminal_says_both_and_nothing_of_data_that_there_are_not():
+    told = summary_of(made_up().model_copy(update={"inputs": "(x - 5) / 6"}), Run()).findings
+    assert {"Inputs: (x - 5) / 6."} < set(told)
+    assert any(line.startswith("Test data: ") for line in told)
+    without = made_up().model_copy(update={"inputs": None, "dataset": None, "test_examples": None})
+    assert not any("Inputs:" in line or "Test data:" in line for line in summary_of(without, Run()).findings)
