@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from stages.canonical.form import CanonicalForm, Row
+from stages.canonical.sorted_values import sorted_values
 from stages.context import torch_threads
 from stages.seeds import generator
 from stages.store.chunks import spans
@@ -183,14 +184,8 @@ class AlignedDistance:
         return self._sorted(self.members)
 
     def _sorted(self, rows: Tensor) -> Tensor:
-        """Each tensor's values in order, without signs where these may change.
-
-        No relabelling brings two networks closer than these are.
-        """
-        flipping = {a.tensor for group in self._form.symmetry.groups.values() for a in group.axes if a.flips}
-        slots = self.form.layout.slots
-        parts = zip(slots, rows.split([slot.size for slot in slots], dim=1), strict=True)
-        return torch.cat([(p.abs() if slot.name in flipping else p).sort(1).values for slot, p in parts], dim=1)
+        """No relabelling brings two networks closer than these are."""
+        return sorted_values(self.form.layout, self._form.symmetry, rows)
 
 
 def distances(

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from stages.artifacts.members import runs_of
+from stages.canonical.sorted_values import sorted_values
 from stages.context import Context
 from stages.datasets import Validation, load_fitting
 from stages.flow_training.data import PROBE_MEMBERS, FlowData
@@ -67,16 +68,11 @@ class Monitor:
         return float(torch.quantile(torch.from_numpy(scores).double(), BAR_QUANTILE))
 
     def _sorted_values(self, rows: Tensor) -> Tensor:
-        """Rows with each tensor's values in ascending order, without signs where units may change them."""
-        slots = self.data.packed.layout.slots
-        tensors = zip(slots, rows.split([slot.size for slot in slots], dim=1), strict=True)
-        unsigned = ((t.abs() if slot.name in self._flipping else t) for slot, t in tensors)
-        return torch.cat([tensor.sort(1).values for tensor in unsigned], dim=1)
+        return sorted_values(self.data.packed.layout, self._symmetry, rows)
 
     @cached_property
-    def _flipping(self) -> set[str]:
-        groups = Symmetry.from_json(self.data.packed.attrs["symmetry"]).groups.values()
-        return {a.tensor for group in groups for a in group.axes if a.flips}
+    def _symmetry(self) -> Symmetry:
+        return Symmetry.from_json(self.data.packed.attrs["symmetry"])
 
 
 def monitor_of(data: FlowData, ctx: Context) -> Monitor | None:

@@ -213,6 +213,7 @@ SURPRISING = {
     ("fit", "members/optimizer.py"): "the half cosine along which learning rates fall",
     ("fit", "datasets"): "the training and validation data for that",
     ("fit", "nets"): "those networks' modules, and the loss of their outputs",
+    ("fit", "canonical/sorted_values.py"): "the distances to members of those networks",
     ("fit", "symmetry/table.py"): "neuron tokens are cut along its groups",
     ("sample", "members/scoring.py"): "the validation scores by which keep_fraction chooses",
     ("sample", "datasets"): "the training data for BatchNorm statistics and that choice",
