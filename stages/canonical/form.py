@@ -32,16 +32,18 @@ class Aligner:
     streams: bool
     max_sweeps: int
 
-    def element(self, target: Weights, weights: Weights, parameters: Collection[str], draw: torch.Generator) -> Element:
-        """The relabelling of every group, with signs, that brings a network's parameters closest to the target's.
+    def table(self, parameters: Collection[str]) -> Symmetry:
+        """The groups that are matched, as they lie on these tensors, which leave out measured buffers."""
+        movable = [name for name, group in self.symmetry.groups.items() if self.streams or not group.stream]
+        return self.symmetry.only(movable).restricted_to(parameters)
 
-        Only the tensors named in `parameters` are matched, not the buffers that networks measured themselves.
+    def element(self, table: Symmetry, target: Weights, weights: Weights, draw: torch.Generator) -> Element:
+        """The relabelling of every group, with signs, that brings a network closest to the target in this table's
+        places; groups that the table lacks stay.
         """
         identity = self.symmetry.identity()
         if self.method == "none":
             return Element(identity)
-        movable = [name for name, group in self.symmetry.groups.items() if self.streams or not group.stream]
-        table = self.symmetry.only(movable).restricted_to(parameters)
         found = MATCHERS[self.method](table, target, weights, draw, self.max_sweeps).element
         unchanged = {name: torch.ones(table.groups[name].size, dtype=torch.int8) for name in table.flippable}
         return Element(identity | dict(found.permutations), unchanged | dict(found.signs))
@@ -66,6 +68,11 @@ class CanonicalForm:
         return self.aligner.symmetry.restricted_to([slot.name for slot in self.layout.slots])
 
     @cached_property
+    def matched(self) -> Symmetry:
+        """The table as it lies on the layout's parameters, for matching."""
+        return self.aligner.table([slot.name for slot in self.layout.slots if not slot.buffer])
+
+    @cached_property
     def by_matching(self) -> "CanonicalForm":
         """The same form with Git Re-Basin in place of the method `none`, to compare networks whatever their order."""
         if self.aligner.method != "none":
@@ -86,8 +93,7 @@ class CanonicalForm:
 
     def element(self, target: Row, row: Row, draw: torch.Generator) -> Element:
         """The relabelling, with signs, that brings a network, balanced already, closest to the target."""
-        parameters = [slot.name for slot in self.layout.slots if not slot.buffer]
-        return self.aligner.element(self.layout.unflatten(target), self.layout.unflatten(row), parameters, draw)
+        return self.aligner.element(self.matched, self.layout.unflatten(target), self.layout.unflatten(row), draw)
 
     def aligned(self, target: Row, row: Row, draw: torch.Generator) -> Row:
         """A network, balanced already, relabelled towards the target."""

@@ -78,7 +78,7 @@ class _Search:
     def improve(self, group: str, floor: float, keep: bool) -> bool:
         """Make the best move of one outer group, and of those within it, if it gains more than `floor`."""
         move = self._within(group) if keep else self._best(group)
-        still = all(torch.equal(p, self.symmetry.identity()[name]) for name, p in move.permutations.items())
+        still = self.symmetry.is_identity(move.permutations)
         if still and all(bool((signs > 0).all()) for signs in move.signs.values()):
             return False
         tensors = {a.tensor for name in move.permutations for a in self.symmetry.groups[name].axes}
@@ -126,6 +126,8 @@ class _Search:
     def _up_to_signs(self, group: str, axes: list[Axis]) -> tuple[Tensor, Tensor]:
         """Each pair's similarity with the better sign of the candidate's unit, and which sign that is."""
         scores = self._similarity(group, [a for a in axes if not a.flips])
+        if group not in self.symmetry.flippable:
+            return scores, torch.ones_like(scores, dtype=torch.int8)
         flipping = self._similarity(group, [a for a in axes if a.flips])
         return scores + flipping.abs(), torch.where(flipping < 0, -1, 1).to(torch.int8)
 

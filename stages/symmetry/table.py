@@ -123,16 +123,27 @@ class Symmetry:
                     raise LayoutMismatch(f"{where} has length {length}, expected {needed} or more")
 
     def places(self, name: str, a: Axis) -> Tensor:
-        """Positions [size, width] or [outer size, size, width] of a group's units along an axis."""
-        group = self.groups[name]
-        units = a.start + a.width * torch.arange(group.size)[:, None] + torch.arange(a.width)
-        if group.within is None:
-            return units
-        return units + a.stride * torch.arange(self.groups[group.within].size)[:, None, None]
+        """Positions [size, width] or [outer size, size, width] of a group's units along an axis (read-only)."""
+        if (found := self._places.get((name, a))) is None:
+            group = self.groups[name]
+            found = a.start + a.width * torch.arange(group.size)[:, None] + torch.arange(a.width)
+            if group.within is not None:
+                found = found + a.stride * torch.arange(self.groups[group.within].size)[:, None, None]
+            self._places[name, a] = found
+        return found
+
+    @cached_property
+    def _places(self) -> dict[tuple[str, Axis], Tensor]:
+        """What `places` has computed: matching asks for the same ones over and over."""
+        return {}
 
     def identity(self) -> dict[str, Tensor]:
         """The element that moves nothing."""
         return {name: torch.arange(group.size).expand(self.shape(name)).clone() for name, group in self.groups.items()}
+
+    def is_identity(self, permutations: Permutations) -> bool:
+        """Whether an element moves nothing."""
+        return all(torch.equal(p, torch.arange(p.shape[-1]).expand_as(p)) for p in permutations.values())
 
     def random(self, generator: torch.Generator) -> dict[str, Tensor]:
         """A uniformly drawn element."""
