@@ -1,9 +1,11 @@
 """The base of every stage's parameters."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict
+
+P = TypeVar("P", bound=BaseModel)
 
 
 class Params(BaseModel):
@@ -21,7 +23,20 @@ class Params(BaseModel):
         names = [name for value in values if isinstance(value, Params) for name in value.modules()]
         return tuple(dict.fromkeys(names))
 
-    def below(self, folder: Path) -> "Params":
-        """The same with relative paths, if there are any, taken from a folder."""
-        del folder
-        return self
+    def below(self: P, folder: Path) -> P:
+        """A copy in which relative paths, of sections too, are taken from a folder."""
+        moved = {name: _below(value, folder) for name, value in self}
+        return self.model_copy(
+            update={name: value for name, value in moved.items() if value is not getattr(self, name)}
+        )
+
+
+def below(folder: Path, path: str) -> str:
+    """A path or shell pattern, if relative taken from a folder; `~` is the home folder."""
+    return str(folder / Path(path).expanduser())
+
+
+def _below(value: Any, folder: Path) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_below(item, folder) for item in value)
+    return value.below(folder) if isinstance(value, Params) else value
