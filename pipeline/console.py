@@ -1,64 +1,25 @@
-"""The terminal's view of a run: a live line per stage, the final table, the plan."""
+"""Tables for the terminal: the plan, the artifacts there are, the results."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
+from pipeline.config import Experiment
+from pipeline.listing import UNNAMED, Listed
 from pipeline.runner import Planned
-from stages.progress import Throttle
+from stages.params.zoo import ZooParams
 from stages.reporting.summary import ReportSummary, read_summary
-from stages.store.artifact import read_manifest
-from stages.store.refs import Ref
 
-LINE_SECONDS = 10.0
-"""Least time between two progress lines where there is no terminal to redraw."""
-
-
-class StageLines:
-    """One line per stage, redrawn on a terminal and printed now and then elsewhere."""
-
-    def __init__(self, console: Console) -> None:
-        self.console = console
-        self.progress = Progress(
-            TextColumn("{task.description:<12}"),
-            BarColumn(24),
-            TextColumn("{task.percentage:>3.0f} %"),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[note]}"),
-            console=console,
-            disable=not console.is_terminal,
-        )
-        self.tasks: dict[str, TaskID] = {}
-        self.pause = Throttle(LINE_SECONDS)
-
-    def __enter__(self) -> "StageLines":
-        self.progress.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.progress.stop()
-
-    def watch(self, stage: str, share: float, note: str) -> None:
-        """Show how far a stage is."""
-        self.progress.update(self._task(stage), completed=share, note=note)
-        if not self.console.is_terminal and self.pause.due():
-            self.console.print(f"{stage:<12} {share:>4.0%}  {note}")
-
-    def done(self, stage: str, ref: Ref, reused: bool) -> None:
-        """Show that a stage is finished."""
-        words = f"reused {ref.key}" if reused else f"done {ref.key} in {read_manifest(ref.path).seconds:.1f} s"
-        self.progress.update(self._task(stage), completed=1, note=words)
-        self.progress.stop_task(self._task(stage))
-        if not self.console.is_terminal:
-            self.console.print(f"{stage:<12} {words}")
-
-    def _task(self, stage: str) -> TaskID:
-        if stage not in self.tasks:
-            self.tasks[stage] = self.progress.add_task(stage, total=1, note="")
-        return self.tasks[stage]
+def sizes_of(experiment: Experiment) -> dict[str, tuple[int, str]]:
+    """How many things the stages make whose progress is even, for the rates at which they are made."""
+    sizes = {"fit": (experiment.fit.steps, "steps"), "sample": (experiment.sample.networks, "networks")}
+    if isinstance(experiment.zoo, ZooParams):  # how many an imported one has is found out by reading it
+        sizes["zoo"] = (experiment.zoo.members + experiment.zoo.heldout, "networks")
+    return sizes
 
 
 def plan_table(planned: Sequence[Planned]) -> Table:
@@ -66,9 +27,47 @@ def plan_table(planned: Sequence[Planned]) -> Table:
     table = Table("stage", "key", "", "why", "where", "size", box=None, pad_edge=False)
     for step in planned:
         verb = "reuse" if step.ref else "run"
-        size = human_size(sum(f.stat().st_size for f in step.path.rglob("*") if f.is_file())) if step.ref else ""
+        size = human_size(size_of(step.path)) if step.ref else ""
         table.add_row(step.stage, step.key, verb, "" if step.ref else step.why, str(step.path.parent), size)
     return table
+
+
+def listing_tables(groups: Mapping[str, Sequence[Listed]]) -> Iterator[Text | Table]:
+    """For each experiment a heading and a row per artifact."""
+    at = datetime.now(UTC)
+    for name, artifacts in groups.items():
+        times = [artifact.created for artifact in artifacts if artifact.created]
+        size = human_size(sum(artifact.size for artifact in artifacts))
+        yield Text(f"{name or 'of no known experiment'}  {age(max(times), at) if times else ''}  {size}", "bold")
+        table = Table(box=None, show_header=False, padding=(0, 1), pad_edge=False)
+        for column in ("", "stage", "key", "age", "size", "state"):
+            table.add_column(column, justify="right" if column in ("age", "size") else "left", no_wrap=column != "state")
+        for artifact in artifacts:
+            made = age(artifact.created, at) if artifact.created else ""
+            cells = (artifact.stage, artifact.key, made, human_size(artifact.size), _state(artifact, name))
+            table.add_row("", *cells, style=None if artifact.complete else "yellow")
+        yield table
+
+
+def _state(artifact: Listed, experiment: str) -> str:
+    """What there is to say of an artifact within its experiment."""
+    latest = "latest" if experiment in artifact.latest_of else ""
+    shared = f"made by {artifact.experiment}" if artifact.experiment not in (experiment, UNNAMED) else ""
+    return ", ".join(filter(None, (latest, shared, artifact.problem)))
+
+
+def age(created: str, at: datetime) -> str:
+    """How long ago a time in ISO format was, in its largest unit."""
+    seconds = max(0.0, (at - datetime.fromisoformat(created)).total_seconds())
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def size_of(folder: Path) -> int:
+    """The bytes of all files below a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def human_size(size: float) -> str:

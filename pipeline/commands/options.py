@@ -1,0 +1,73 @@
+"""Arguments and options that several commands share, and what a shell completes them with."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.dag import STAGES
+
+ARTIFACT_HELP = "A stage, `latest`, an experiment, experiment:stage, a key's first digits, or a path."
+
+
+def complete_configuration(incomplete: str) -> Iterator[str]:
+    """YAML files, and folders that hold any, by the beginning of their path; those in conf/ where nothing is typed."""
+    start = incomplete or ("conf/" if Path("conf").is_dir() else "")
+    for path in sorted(Path().glob(f"{start}*")) if not Path(start).is_absolute() else []:
+        if path.suffix in (".yaml", ".yml"):
+            yield str(path)
+        elif path.is_dir() and any(path.rglob("*.yaml")) and not path.name.startswith("."):
+            yield f"{path}/"
+
+
+def complete_stage(incomplete: str) -> Iterator[str]:
+    """Names of stages."""
+    return (stage for stage in STAGES if stage.startswith(incomplete))
+
+
+def complete_artifact(context: typer.Context, incomplete: str) -> Iterator[str]:
+    """Stages, experiments, and keys once a digit is typed."""
+    from pipeline.artifact_names import LATEST, experiments, keys
+    from stages.store.artifact import FOLDERS
+
+    root = store_root(context.params.get("store"))
+    names = [*FOLDERS, LATEST, *experiments(root), *((key for _, key in keys(root)) if incomplete else ())]
+    return (name for name in names if name.startswith(incomplete))
+
+
+def complete_artifact_or_configuration(context: typer.Context, incomplete: str) -> Iterator[str]:
+    """What `dwf diff` compares."""
+    yield from complete_artifact(context, incomplete)
+    yield from complete_configuration(incomplete)
+
+
+File = Annotated[
+    Path,
+    typer.Argument(
+        metavar="CONFIG", help="Configuration, e.g. conf/iris_mlp.yaml.", autocompletion=complete_configuration
+    ),
+]
+Stage = Annotated[str, typer.Argument(metavar="STAGE", help=" | ".join(STAGES), autocompletion=complete_stage)]
+Artifact = Annotated[
+    str, typer.Argument(metavar="ARTIFACT", help=ARTIFACT_HELP, autocompletion=complete_artifact)
+]
+Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override, e.g. fit.steps=500.")]
+Store = Annotated[Path | None, typer.Option("--store", help="Root of all artifacts (store_root in the file).")]
+Data = Annotated[Path | None, typer.Option("--data-root", help="Folder of the data sets (or DWF_DATA_ROOT).")]
+Device = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or cuda:N (device in the file).")]
+Threads = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads in all (threads in the file).")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only list what would be reused and what would run.")]
+
+
+def with_hardware(overrides: list[str] | None, device: str | None, threads: int | None) -> list[str]:
+    """Overrides with those that --device and --threads stand for."""
+    chosen = {"device": device, "threads": threads}
+    return [*(overrides or []), *(f"{key}={value}" for key, value in chosen.items() if value is not None)]
+
+
+def store_root(store: Path | None) -> Path:
+    """The root of all artifacts where no configuration names one."""
+    from pipeline.config import PROJECT
+
+    return store.absolute() if store else PROJECT / "data"
