@@ -2,13 +2,12 @@
 
 import atexit
 import os
-import signal
 import sys
 import warnings
 from collections.abc import Callable
 from typing import NoReturn, TextIO
 
-from stages.errors import DwfError, Interrupted, UsageError
+from stages.errors import DwfError, UsageError
 
 
 def main() -> NoReturn:
@@ -17,7 +16,7 @@ def main() -> NoReturn:
 
 
 def run() -> int:
-    """Run the command line. Exit code 2 for wrong usage, 1 for failure, 130 when interrupted, 141 if nobody reads."""
+    """Run the command line. Exit code 2 for wrong usage, 1 for failure, 130 when interrupted."""
     # Read when torch is loaded. Threads that spin for long while they wait take three times as long, and far more, when
     # another process has one of the cores; a short spin keeps most of an idle machine's speed (1.2 s against 1.0 s on
     # small products, 2.0 s without any; 1.9 s against 5 s on a busy one).
@@ -30,9 +29,10 @@ def run() -> int:
         return app(standalone_mode=False) or 0
     except SystemExit as end:  # how shells are answered that complete a command
         return end.code if isinstance(end.code, int) else 0
-    except BrokenPipeError:  # whoever read us has what they wanted
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - for what is still in the buffer
-        return 128 + signal.SIGPIPE
+    except KeyboardInterrupt:  # before a command began; the commands say what Ctrl-C leaves
+        return 130
+    except BrokenPipeError:  # whoever read us has what they wanted; `leave` drops what is still in the buffer
+        return 1
     except Exception as error:  # noqa: BLE001 - the outermost frame: whatever it is, say it in one line
         return _explain(error)
 
@@ -53,25 +53,20 @@ def _explain(error: Exception) -> int:
 
 def _known(error: Exception) -> DwfError:
     """The error as one that a user can act on."""
-    import typer
-
     if isinstance(error, DwfError):
         return error
     if say := getattr(error, "format_message", None):  # typer's own, on a command that can't be parsed
         context, words = getattr(error, "ctx", None), " ".join(say().split())
         return UsageError(f"{words[:1].lower()}{words[1:]} (`{context.command_path if context else 'dwf'} --help`)")
-    if isinstance(error, typer.Abort):
-        return Interrupted("interrupted")
     if isinstance(error, OSError) and error.filename is not None:
         return DwfError(f"{os.fsdecode(error.filename)}: {error.strerror} (--debug shows where this happened)")
     return DwfError(f"unexpected {type(error).__name__}: {error} (run again with --debug for the traceback)")
 
 
 def _writable(stream: TextIO | None) -> TextIO:
-    """A stream that takes everything: nothing is heard of what is written to a closed one, `?` stands for characters
-    that its encoding lacks."""
+    """A stream that takes every character, `?` for those that its encoding lacks, and anything if it is closed."""
     if stream is None:
-        return open(os.devnull, "w")  # noqa: SIM115, PTH123 - open until the process ends
+        return open(os.devnull, "w")  # noqa: PTH123 - open until the process ends
     if hasattr(stream, "reconfigure"):
         stream.reconfigure(errors="replace")  # type: ignore[attr-defined]
     return stream

@@ -6,10 +6,11 @@ import typer
 
 from pipeline.commands import artifacts, diff, reports, runs, schema, serve, sweep, symmetry
 from pipeline.commands.terminal import Debug, Json, Quiet, show_tracebacks
+from stages.errors import UsageError
 
 app = typer.Typer(
     name="dwf",
-    no_args_is_help=True,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
     help="Generate complete neural networks by flow matching over trained weights.",
 )
@@ -33,23 +34,24 @@ def common(
         bool, typer.Option("--version", "-V", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Keep what stands before a command for it."""
+    """Keep what stands before a command for it; help if there is none."""
     del version
+    if context.invoked_subcommand is None and json:
+        raise UsageError("no command is given (`dwf --help`)")
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(2)
     context.obj = {"json": json, "quiet": quiet}
     if debug:
         show_tracebacks()
 
 
-app.command()(runs.run)
-app.command()(runs.stage)
-app.command()(sweep.sweep)
-app.command()(runs.plan)
-app.command()(artifacts.ls)
-app.command("open")(reports.open_report)
-app.command()(diff.diff)
-app.command()(artifacts.show)
-app.command()(artifacts.verify)
-app.command()(artifacts.export)
-app.command()(symmetry.symmetry)
-app.command()(schema.schema)
-app.command()(serve.up)
+RUN, RESULTS, TOOLS = "Run", "Results", "Tools"
+"""Headings of `dwf --help`."""
+for function in (runs.run, runs.stage, sweep.sweep, runs.plan, serve.up):
+    app.command(rich_help_panel=RUN)(function)
+app.command("open", rich_help_panel=RESULTS)(reports.open_report)
+for function in (artifacts.ls, diff.diff, artifacts.show, artifacts.verify, artifacts.export):
+    app.command(rich_help_panel=RESULTS)(function)
+for function in (symmetry.symmetry, schema.schema):
+    app.command(rich_help_panel=TOOLS)(function)

@@ -66,9 +66,7 @@ def side(name: str, root: Path, data: Path | None = None) -> Side:
     """
     if name.endswith((".yaml", ".yml")):
         return _of_configuration(name, load(Path(name), (), root, data))
-    last = {
-        stage: key for stage in STAGES for _, experiment, key in read_latest(root, stage) if experiment == name
-    }
+    last = {stage: key for stage in STAGES for _, experiment, key in read_latest(root, stage) if experiment == name}
     if last and not Path(name).exists() and name not in STAGES:
         return Side(name, _made(root, last))
     path = resolve(name, root)
@@ -145,9 +143,7 @@ def figure_differences(a: Side, b: Side, root: Path) -> list[FigureDifference]:
     old, new = tables
     columns = list(dict.fromkeys(column for table in tables for row in table.values() for column in row))
     return [
-        FigureDifference(
-            name, {column: (_cell(old, name, column), _cell(new, name, column)) for column in columns}
-        )
+        FigureDifference(name, {column: (_cell(old, name, column), _cell(new, name, column)) for column in columns})
         for name in dict.fromkeys([*old, *new])
     ]
 

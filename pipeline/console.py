@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -13,6 +14,10 @@ from pipeline.listing import UNNAMED, Listed
 from pipeline.runner import Planned
 from stages.params.zoo import ZooParams
 from stages.reporting.summary import ReportSummary, read_summary
+
+GAP = 2
+"""Cells between two columns."""
+
 
 def sizes_of(experiment: Experiment) -> dict[str, tuple[int, str]]:
     """How many things the stages make whose progress is even, for the rates at which they are made."""
@@ -41,7 +46,9 @@ def listing_tables(groups: Mapping[str, Sequence[Listed]]) -> Iterator[Text | Ta
         yield Text(f"{name or 'of no known experiment'}  {age(max(times), at) if times else ''}  {size}", "bold")
         table = Table(box=None, show_header=False, padding=(0, 1), pad_edge=False)
         for column in ("", "stage", "key", "age", "size", "state"):
-            table.add_column(column, justify="right" if column in ("age", "size") else "left", no_wrap=column != "state")
+            table.add_column(
+                column, justify="right" if column in ("age", "size") else "left", no_wrap=column != "state"
+            )
         for artifact in artifacts:
             made = age(artifact.created, at) if artifact.created else ""
             cells = (artifact.stage, artifact.key, made, human_size(artifact.size), _state(artifact, name))
@@ -79,14 +86,38 @@ def human_size(size: float) -> str:
     return f"{size:.1f} TB"
 
 
-def results_table(summary: ReportSummary) -> Table:
-    """Members, held-out members, generated networks and baselines, side by side; without test data, their weights."""
-    table = Table("", *summary.columns, box=None, pad_edge=False)
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for row in summary.rows:
-        table.add_row(row.name, *row.cells, style="bold" if row.role == "generated" else None)
-    return table
+def results_table(summary: ReportSummary, width: int | None = None) -> tuple[Table, list[str]]:
+    """Members, held-out members, generated networks and baselines, side by side; without test data, their weights.
+
+    Also the headings of the columns that a terminal of this width has no room for.
+    """
+    rows = {row.name: row.cells for row in summary.rows}
+    table, left_out = figures_table(summary.columns, rows, width)
+    for i, row in enumerate(summary.rows):
+        table.rows[i].style = "bold" if row.role == "generated" else None
+    return table, left_out
+
+
+def figures_table(
+    headings: Sequence[str], rows: Mapping[str, Sequence[str]], width: int | None = None
+) -> tuple[Table, list[str]]:
+    """A table of named rows whose columns are never squeezed, and the headings of those that don't fit the width.
+
+    The number of networks goes first, then what stands on the right.
+    """
+    columns = [max(map(cell_len, (heading, *cells))) for heading, *cells in zip(headings, *rows.values(), strict=True)]
+    taken, kept = max(map(cell_len, rows), default=0), set[int]()
+    for i in sorted(range(len(headings)), key=lambda i: (headings[i] == "Networks", i)):
+        taken += GAP + columns[i]
+        if width is not None and taken > width:
+            break
+        kept.add(i)
+    table = Table("", box=None, padding=(0, GAP // 2), pad_edge=False)
+    for i in sorted(kept):
+        table.add_column(headings[i], justify="right", no_wrap=True)
+    for name, cells in rows.items():
+        table.add_row(name, *(cells[i] for i in sorted(kept)))
+    return table, [heading for i, heading in enumerate(headings) if i not in kept]
 
 
 def show_results(console: Console, report: Path) -> None:
@@ -94,6 +125,9 @@ def show_results(console: Console, report: Path) -> None:
     summary = read_summary(report)
     for warning in summary.warnings:
         console.print(f"Warning: {warning}", style="yellow", highlight=False, markup=False, soft_wrap=True)
-    console.print(results_table(summary))
+    table, left_out = results_table(summary, console.width)
+    console.print(table)
+    if left_out:
+        console.print(f"(no room here for {', '.join(left_out)}; the report has all)", style="dim", markup=False)
     console.print("\n".join(["", summary.verdict, *summary.findings]), highlight=False, markup=False)
     console.print(f"Report: {report / 'report.html'}", soft_wrap=True)

@@ -51,9 +51,7 @@ def _listed(root: Path, stage: str, key: str, latest_of: Sequence[str]) -> Liste
         return Listed(stage, key, path, UNNAMED, None, _size_on_disk(path), False, reason, tuple(latest_of))
     size = sum(facts.size for facts in manifest.files.values())
     problem = "" if complete else "files are missing or truncated"
-    return Listed(
-        stage, key, path, manifest.experiment, manifest.created, size, complete, problem, tuple(latest_of)
-    )
+    return Listed(stage, key, path, manifest.experiment, manifest.created, size, complete, problem, tuple(latest_of))
 
 
 def _half_done(root: Path, stages: Sequence[str]) -> Iterator[Listed]:

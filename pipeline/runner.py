@@ -144,7 +144,7 @@ class Runner:
         """When a stage, or its first unit, began; whoever watches hears of it before anything else happens."""
         if stage not in self.started:
             self.started[stage] = time.monotonic()
-            self.watch(stage, 0, "starts")
+            self.watch(stage, 0, "loading")
         return self.started[stage]
 
     def _existing(self, stage: str, key: str) -> Ref | None:

@@ -83,18 +83,17 @@ class StageLines:
         if reused:
             self.end(stage, f"reused {ref.key}", State.REUSED)
         else:
-            seconds = read_manifest(ref.path).seconds
-            self.end(stage, f"done {ref.key} in {seconds:.1f} s", seconds=seconds)
+            self.end(stage, f"done {ref.key}", seconds=read_manifest(ref.path).seconds)
 
     def end(self, stage: str, words: str, state: State = State.DONE, seconds: float | None = None) -> None:
-        """Show that a stage is over, unless that is known."""
+        """Show that a stage is over and, if it was made by this run, how many seconds it took, unless that is known."""
         with self.lock:
             if self.stages[stage].state in (State.DONE, State.REUSED):
                 return
             self.waiting_for = ""
             self.stages[stage].end(state, words, self.clock(), seconds)
             if self.prints:
-                self._print(f"{stage:<12} {words}")
+                self._print(f"{stage:<12} {words}" + (f" in {seconds:.1f} s" if seconds is not None else ""))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         with self.lock:

@@ -32,8 +32,7 @@ def diff(
     stages, figures = stage_differences(old, new), figure_differences(old, new, root)
     if not (terminal.json or terminal.quiet):
         terminal.say(f"a  {old.name}", f"b  {new.name}", "", stages_table(stages))
-        if figures:
-            terminal.say("", figures_table(figures))
+        _say_figures(terminal, figures)
     changed = [difference.stage for difference in stages if not difference.same]
     terminal.give({"a": old.name, "b": new.name, "stages": stages, "figures": figures}, changed)
 
@@ -56,14 +55,15 @@ def stages_table(stages: "list[StageDifference]") -> "Table":
     return table
 
 
-def figures_table(figures: "list[FigureDifference]") -> "Table":
+def _say_figures(terminal: Terminal, figures: "list[FigureDifference]") -> None:
     """A row per set of networks; what differs is shown as a → b."""
-    from rich.table import Table
+    if not figures:
+        return
+    from pipeline.console import figures_table
 
-    table = Table("", *figures[0].cells, box=None, pad_edge=False)
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for row in figures:
-        pairs = ((old or NONE, new or NONE) for old, new in row.cells.values())
-        table.add_row(row.name, *(old if old == new else f"{old} → {new}" for old, new in pairs))
-    return table
+    pairs = {row.name: [(old or NONE, new or NONE) for old, new in row.cells.values()] for row in figures}
+    rows = {name: [a if a == b else f"{a} → {b}" for a, b in cells] for name, cells in pairs.items()}
+    table, left_out = figures_table(list(figures[0].cells), rows, terminal.console.width)
+    terminal.say("", table)
+    if left_out:
+        terminal.say(f"(no room here for {', '.join(left_out)}; --json has all)", style="dim")

@@ -49,9 +49,7 @@ File = Annotated[
     ),
 ]
 Stage = Annotated[str, typer.Argument(metavar="STAGE", help=" | ".join(STAGES), autocompletion=complete_stage)]
-Artifact = Annotated[
-    str, typer.Argument(metavar="ARTIFACT", help=ARTIFACT_HELP, autocompletion=complete_artifact)
-]
+Artifact = Annotated[str, typer.Argument(metavar="ARTIFACT", help=ARTIFACT_HELP, autocompletion=complete_artifact)]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override, e.g. fit.steps=500.")]
 Store = Annotated[Path | None, typer.Option("--store", help="Root of all artifacts (store_root in the file).")]
 Data = Annotated[Path | None, typer.Option("--data-root", help="Folder of the data sets (or DWF_DATA_ROOT).")]

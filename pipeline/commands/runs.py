@@ -59,10 +59,12 @@ def run(
     if not terminal.json and not terminal.quiet:
         terminal.say()
         show_results(terminal.console, report)
-        further = f" --store {store}" if store else ""
+        at = f" --store {store}" if store else ""
         terminal.say(
-            f"Finished in {time.monotonic() - began:.1f} s. `dwf open{further}` opens the report, "
-            f"`dwf export sample networks/{further}` writes the networks."
+            "",
+            f"Finished in {time.monotonic() - began:.1f} s. Next:",
+            f"  dwf open{at}  # the report, in the browser",
+            f"  dwf export {experiment.name}:sample networks/{at}  # the networks, as .safetensors",
         )
     terminal.give(_document(planned, report, time.monotonic() - began), [report / "report.html"])
 

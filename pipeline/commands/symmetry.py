@@ -47,4 +47,4 @@ def symmetry(
     with terminal.busy("symmetries are derived and checked"):
         found = coverages(networks or [], shape)
     terminal.say(*symmetry_tables(found, groups))
-    terminal.give([coverage.facts(name) for name, coverage in found.items()], found)
+    terminal.give([coverage.facts(name) for name, coverage in found.items()], list(found))

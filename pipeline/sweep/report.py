@@ -132,4 +132,3 @@ def sweep_table(sweep: SweepResults) -> Table:
         means = (measure.mean(row.figures) for _, measure in others)
         table.add_row(*values, str(row.runs), merit[1].cell(row.figures), *means)
     return table
-

@@ -62,7 +62,7 @@ def run_points(points: Sequence[Point], jobs: int, watch: Watch) -> Results:
                 submit(point.named(stage, threads), stage, _upstream(point.steps[stage], point, results)): key
                 for key, point in todo.items()
             }
-            for made, done in enumerate(as_completed(waiting), start=1):  # noqa: B007 - read by watch_one
+            for made, done in enumerate(as_completed(waiting), start=1):
                 _note(done, stage, waiting[done], results)
                 watch(stage, made / len(todo), f"{made} of {len(todo)}")
     return results
