@@ -37,9 +37,11 @@ def resolve(name: str, root: Path, stages: Sequence[str] = tuple(FOLDERS)) -> Pa
         return path.absolute()
     if found := _by_key(root, name):
         return found
-    for stage in sorted(stages, key=list(FOLDERS).index, reverse=True):
-        if path := _newest(root, [stage], name):
-            return path
+    for wanted in sorted(stages, key=list(FOLDERS).index, reverse=True):
+        if found := _newest(root, [wanted], name):
+            return found
+    if colon and experiment in experiments(root):
+        raise UsageError(f"{name}: {stage!r} is no stage{did_you_mean(stage, FOLDERS)}")
     known = [*FOLDERS, LATEST, *experiments(root)]
     raise UsageError(
         f"{name}: neither a path nor one of the stages {', '.join(FOLDERS)}, nor {LATEST}, nor an experiment or a "

@@ -59,9 +59,9 @@ class StageProgress:
 
     def elapsed(self, now: float) -> float | None:
         """Seconds since it began, or that it took; None if it never ran."""
-        if self.state in (State.WAITING, State.REUSED):
-            return None
-        return self.taken if self.taken is not None else now - (self.started or now)
+        if self.taken is not None or self.started is None:
+            return self.taken
+        return now - self.started
 
     def speed(self) -> float | None:
         """Share per second of late; what an earlier run had done counts for nothing."""

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from pipeline.dag import STAGES
+from stages.errors import UsageError
 
 ARTIFACT_HELP = "A stage, `latest`, an experiment, experiment:stage, a key's first digits, or a path."
 
@@ -65,7 +66,10 @@ def with_hardware(overrides: list[str] | None, device: str | None, threads: int 
 
 
 def store_root(store: Path | None) -> Path:
-    """The root of all artifacts where no configuration names one."""
+    """The root of all artifacts where no configuration names one. Raises UsageError if it is no folder."""
     from pipeline.config import PROJECT
 
-    return store.absolute() if store else PROJECT / "data"
+    root = store.absolute() if store else PROJECT / "data"
+    if root.exists() and not root.is_dir():
+        raise UsageError(f"{root}: expected the folder of all artifacts, found a file; choose another with --store")
+    return root
