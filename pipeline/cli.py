@@ -12,6 +12,7 @@ app = typer.Typer(
     name="dwf",
     invoke_without_command=True,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
     help="Generate complete neural networks by flow matching over trained weights.",
 )
 

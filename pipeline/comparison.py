@@ -1,7 +1,7 @@
 """Two artifacts, experiments or configurations compared stage by stage: parameters, code, versions, results."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,20 +100,14 @@ def _made(root: Path, lineage: Mapping[str, str]) -> dict[str, Made]:
 
 def _lineage(path: Path) -> dict[str, str]:
     """Stage -> key of an artifact and of everything upstream of it that is there."""
-    root, known, todo = path.parent.parent, dict(_stages_of(path.parent.parent)), [path.name]
-    lineage: dict[str, str] = {}
+    root, todo, lineage = path.parent.parent, [path.name], dict[str, str]()
+    stages = {key: stage for stage, key in keys(root)}
     while todo:
         key = todo.pop()
-        stage = known.get(key)
-        if stage is None or stage in lineage:
-            continue
-        lineage[stage] = key
-        todo += read_manifest(artifact_path(root, stage, key)).upstream.values()
+        if (stage := stages.get(key)) and stage not in lineage:
+            lineage[stage] = key
+            todo += read_manifest(artifact_path(root, stage, key)).upstream.values()
     return lineage
-
-
-def _stages_of(root: Path) -> Iterable[tuple[str, str]]:
-    return ((key, stage) for stage, key in keys(root))
 
 
 def stage_differences(a: Side, b: Side) -> list[StageDifference]:

@@ -87,15 +87,19 @@ class StageProgress:
             return ""
         count, name = self.size
         per_second = speed * count
+        if per_second >= 10_000:
+            return f"{per_second / 1000:,.0f}k {name}/s"
         return f"{per_second:,.0f} {name}/s" if per_second >= 10 else f"{per_second:.2g} {name}/s"
 
 
 def clock(seconds: float | None) -> str:
-    """Seconds as m:ss, h:mm:ss or days and hours, in at most seven characters; empty for None."""
+    """Seconds as m:ss or h:mm:ss, many as `12h 05m` or `3d 07h`, in seven characters; empty for None."""
     if seconds is None:
         return ""
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours >= 24:
         return f"{hours // 24}d {hours % 24:02}h"
+    if hours >= 10:
+        return f"{hours}h {minutes:02}m"
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

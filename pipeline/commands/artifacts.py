@@ -62,7 +62,7 @@ def verify(terminal: Terminal, artifact: Artifact, store: Store = None) -> None:
     from stages.store.verify import require_sound
 
     path = resolve(artifact, store_root(store))
-    with terminal.busy(f"{path} is read"):
+    with terminal.busy(f"reading {path}"):
         manifest = require_sound(path)
     size, count = sum(facts.size for facts in manifest.files.values()), len(manifest.files)
     terminal.say(f"{manifest.stage} {manifest.key}: {count} files, {human_size(size)}, sound; digest {manifest.digest}")
@@ -87,7 +87,7 @@ def export(
     """Write each generated network as a .safetensors file that plain torch loads."""
     from pipeline.artifact_names import resolve
 
-    with terminal.busy("networks are written"):
+    with terminal.busy("writing networks"):
         from stages.artifacts.export import export_networks
 
         path = resolve(artifact, store_root(store), ("sample",))

@@ -33,7 +33,7 @@ def run(
     if dry_run:
         _plan(terminal, config, overrides, store, data_root)
         return
-    with terminal.busy(f"{config} is read, and the keys of its stages are computed"):
+    with terminal.busy(f"reading {config} and the sources that its keys depend on"):
         from pipeline.config import load
         from pipeline.console import show_results, sizes_of
         from pipeline.runner import Runner, run_directly
@@ -48,7 +48,6 @@ def run(
                 assert step.ref
                 lines.done(step.stage, step.ref, reused=True)
         elif direct:
-            lines.wait_for("torch is loaded")
             run_directly(Runner(experiment, lines.watch), lines.done)
         else:
             from pipeline.prefect.launch import run_with_prefect
@@ -99,7 +98,7 @@ def stage(
     if dry_run:
         _plan(terminal, config, overrides, store, data_root, wanted)
         return
-    with terminal.busy(f"{config} is read, and the keys of its stages are computed"):
+    with terminal.busy(f"reading {config} and the sources that its keys depend on"):
         from pipeline.config import load
         from pipeline.console import sizes_of
         from pipeline.runner import Runner, run_directly

@@ -63,7 +63,7 @@ def sweep(
         given = " ".join(config_and_axes)
         raise UsageError(f"expected one configuration and axes such as fit.seed=0,1, found {given!r}")
     overrides = with_hardware(overrides, device, threads)
-    with terminal.busy(f"{files[0]} is read, and the keys of every point are computed"):
+    with terminal.busy(f"reading {files[0]} and computing the keys of every point"):
         from pipeline.sweep.points import points_of
         from pipeline.sweep.spec import read_sweep
 
@@ -83,16 +83,20 @@ def _run(
 
     Raises DwfError at the end if points failed; the others are done by then.
     """
+    from pipeline.stage_progress import State
     from pipeline.sweep.report import sweep_results, sweep_table, write_sweep
     from pipeline.sweep.run import run_points
 
     terminal.say(f"{described.name}: {len(points)} points, below {points[0].experiment.store_root}")
     with terminal.lines() as lines:
+        begun: set[str] = set()
 
         def watch(stage: str, share: float, note: str) -> None:
-            lines.watch(stage, share, note)
             if share == 1:
-                lines.end(stage, note)
+                lines.end(stage, note, State.DONE if stage in begun else State.REUSED)
+            else:
+                begun.add(stage)
+                lines.watch(stage, share, note)
 
         results = run_points(points, jobs or min(len(points), points[0].experiment.threads), watch)
     terminal.say(results.count(points))
@@ -100,7 +104,8 @@ def _run(
     failed = [f"{point.label}: {why}" for point in points if (why := results.failure(point))]
     page = None
     if len(failed) < len(points):
-        page = write_sweep(points[0].experiment.store_root, swept) / "report.html"
+        with terminal.busy("drawing the page of all points"):
+            page = write_sweep(points[0].experiment.store_root, swept) / "report.html"
         terminal.say("", sweep_table(swept), "", f"Report: {page}")
     terminal.say(*(f"failed  {line}" for line in failed))
     if terminal.json:

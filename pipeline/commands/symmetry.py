@@ -32,7 +32,7 @@ def symmetry(
     """Derive and check the permutation symmetry of networks: which units can be relabelled, and which can't and why."""
     if not (networks or survey):
         raise UsageError("symmetry: no network given; name a configuration or a model, or a list with --survey")
-    with terminal.busy("torch is loaded"):
+    with terminal.busy("loading torch"):
         from pipeline.survey import COLUMNS, enough, surveyed_networks
         from pipeline.symmetries import coverages, symmetry_tables
     if survey:
@@ -44,7 +44,7 @@ def symmetry(
         terminal.say(enough(touched))
         terminal.give(rows, [row[COLUMNS[0]] for row in rows])
         return
-    with terminal.busy("symmetries are derived and checked"):
+    with terminal.busy("deriving and checking symmetries"):
         found = coverages(networks or [], shape)
     terminal.say(*symmetry_tables(found, groups))
     terminal.give([coverage.facts(name) for name, coverage in found.items()], list(found))

@@ -56,7 +56,7 @@ def run_points(points: Sequence[Point], jobs: int, watch: Watch) -> Results:
     with workers(jobs, watch_one) as submit:
         for stage in STAGES:
             made, todo = 0, _missing(stage, points, results)
-            watch(stage, 0 if todo else 1, f"{len(todo)} to make")
+            watch(stage, 0 if todo else 1, f"{len(todo)} to make" if todo else "all there")
             threads = max(1, points[0].experiment.threads // max(1, min(jobs, len(todo))))
             waiting = {
                 submit(point.named(stage, threads), stage, _upstream(point.steps[stage], point, results)): key

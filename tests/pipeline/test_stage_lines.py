@@ -115,8 +115,8 @@ def test_what_keeps_them_waiting_is_said_until_a_stage_moves():
 def test_a_failure_leaves_no_stage_that_looks_as_if_it_ran():
     console, _ = log()
     lines, _ = lines_on(console)
+    lines.watch("zoo", 0.5, "members")
     with pytest.raises(RuntimeError), lines:
-        lines.watch("zoo", 0.5, "members")
         raise RuntimeError
     assert lines.stages["zoo"].state is State.STOPPED
     assert lines.stages["zoo"].share == 0.5
