@@ -6,7 +6,9 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TextIO
+
+from stages.errors import DwfError, UsageError
 
 
 def main() -> NoReturn:
@@ -17,27 +19,61 @@ def main() -> NoReturn:
 def run() -> int:
     """Run the command line. Exit code 2 for wrong usage, 1 for failure, 130 when interrupted."""
     from pipeline.configurations import importable
-    from stages.errors import DwfError
 
     # Read when torch is loaded. Threads that spin for long while they wait take three times as long, and far more, when
     # another process has one of the cores; a short spin keeps most of an idle machine's speed (1.2 s against 1.0 s on
     # small products, 2.0 s without any; 1.9 s against 5 s on a busy one).
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-
+    sys.stdout, sys.stderr = _writable(sys.stdout), _writable(sys.stderr)
+    warnings.showwarning = _one_line_each()
     try:
         importable(Path.cwd())
         from pipeline.cli import app
 
-        warnings.showwarning = _one_line_each()
-        app()
-    except SystemExit as end:  # how the command line returns
+        return app(standalone_mode=False) or 0
+    except SystemExit as end:  # how shells are answered that complete a command
         return end.code if isinstance(end.code, int) else 0
-    except DwfError as error:
-        _say(str(error), error)
-        return error.exit_code
+    except KeyboardInterrupt:  # before a command began; the commands say what Ctrl-C leaves
+        return 130
+    except BrokenPipeError:  # whoever read us has what they wanted; `leave` drops what is still in the buffer
+        return 1
     except Exception as error:  # noqa: BLE001 - the outermost frame: whatever it is, say it in one line
-        _say(f"unexpected {type(error).__name__}: {error} (run again with --debug for the traceback)", error)
-    return 1
+        return _explain(error)
+
+
+def _explain(error: Exception) -> int:
+    """Say in one line what is wrong, as a JSON document if that was asked for, and return the exit code."""
+    if os.environ.get("DWF_DEBUG"):
+        raise error
+    known = _known(error)
+    if "--json" in sys.argv[1:]:
+        from json import dumps
+
+        sys.stdout.write(dumps({"error": str(known), "exit_code": known.exit_code}) + "\n")
+    else:
+        sys.stderr.write(f"dwf: {known}\n")
+    return known.exit_code
+
+
+def _known(error: Exception) -> DwfError:
+    """The error as one that a user can act on."""
+    if isinstance(error, DwfError):
+        return error
+    if say := getattr(error, "format_message", None):  # typer's own, on a command that can't be parsed
+        context, words = getattr(error, "ctx", None), " ".join(say().split())
+        return UsageError(f"{words[:1].lower()}{words[1:]} (`{context.command_path if context else 'dwf'} --help`)")
+    if isinstance(error, OSError) and error.filename is not None:
+        return DwfError(f"{os.fsdecode(error.filename)}: {error.strerror} (--debug shows where this happened)")
+    return DwfError(f"unexpected {type(error).__name__}: {error} (run again with --debug for the traceback)")
+
+
+def _writable(stream: TextIO | None) -> TextIO:
+    """A stream that takes every character, `?` for those that its encoding lacks, and anything if it is closed."""
+    if stream is None:
+        return open(os.devnull, "w")  # noqa: PTH123 - open until the process ends
+    if hasattr(stream, "reconfigure"):
+        stream.reconfigure(errors="replace")  # type: ignore[attr-defined]
+    return stream
 
 
 def _one_line_each() -> Callable[..., None]:
@@ -51,12 +87,6 @@ def _one_line_each() -> Callable[..., None]:
             sys.stderr.write(f"dwf: {message}\n")
 
     return show
-
-
-def _say(text: str, error: BaseException) -> None:
-    if os.environ.get("DWF_DEBUG"):
-        raise error
-    sys.stderr.write(f"dwf: {text}\n")
 
 
 def leave(code: int) -> NoReturn:

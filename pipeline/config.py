@@ -9,7 +9,7 @@ from typing import Annotated, Any, Self, get_args, get_origin
 import yaml
 from pydantic import BaseModel, Field, PositiveInt, ValidationError, model_validator
 
-from pipeline.configurations import find, folder_of, importable
+from pipeline.configurations import STORE, find, folder_of, importable
 from pipeline.renamed_keys import current_key, with_current_keys
 from stages.errors import UsageError, did_you_mean
 from stages.params.base import Params
@@ -19,9 +19,6 @@ from stages.params.fit import CONDITIONS, FitParams
 from stages.params.pack import PackParams
 from stages.params.sample import SampleParams
 from stages.params.zoo import Zoo, ZooParams
-
-STORE = Path("data")
-"""Folder of all artifacts in the current folder, where nothing else is said."""
 
 
 class Experiment(Params):

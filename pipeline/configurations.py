@@ -12,6 +12,8 @@ PACKAGE = Path(__file__).resolve().parent
 BUILT_IN = PACKAGE / "conf" if (PACKAGE / "conf").is_dir() else PACKAGE.parent / "conf"
 """Folder of the configurations that come with `dwf`: in the installed package, or beside it in a checkout."""
 ENDINGS = (".yaml", ".yml")
+STORE = Path("data")
+"""Folder of all artifacts in the current folder, where nothing else is said."""
 
 
 def names(among: str = "**/*.yaml") -> list[str]:

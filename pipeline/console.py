@@ -1,64 +1,30 @@
-"""The terminal's view of a run: a live line per stage, the final table, the plan."""
+"""Tables for the terminal: the plan, the artifacts there are, the results."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
+from rich.cells import cell_len
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
+from pipeline.config import Experiment
+from pipeline.listing import UNNAMED, Listed
 from pipeline.runner import Planned
-from stages.progress import Throttle
+from stages.params.zoo import ZooParams
 from stages.reporting.summary import ReportSummary, read_summary
-from stages.store.artifact import read_manifest
-from stages.store.refs import Ref
 
-LINE_SECONDS = 10.0
-"""Least time between two progress lines where there is no terminal to redraw."""
+GAP = 2
+"""Cells between two columns."""
 
 
-class StageLines:
-    """One line per stage, redrawn on a terminal and printed now and then elsewhere."""
-
-    def __init__(self, console: Console) -> None:
-        self.console = console
-        self.progress = Progress(
-            TextColumn("{task.description:<12}"),
-            BarColumn(24),
-            TextColumn("{task.percentage:>3.0f} %"),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[note]}"),
-            console=console,
-            disable=not console.is_terminal,
-        )
-        self.tasks: dict[str, TaskID] = {}
-        self.pause = Throttle(LINE_SECONDS)
-
-    def __enter__(self) -> "StageLines":
-        self.progress.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.progress.stop()
-
-    def watch(self, stage: str, share: float, note: str) -> None:
-        """Show how far a stage is."""
-        self.progress.update(self._task(stage), completed=share, note=note)
-        if not self.console.is_terminal and self.pause.due():
-            self.console.print(f"{stage:<12} {share:>4.0%}  {note}")
-
-    def done(self, stage: str, ref: Ref, reused: bool) -> None:
-        """Show that a stage is finished."""
-        words = f"reused {ref.key}" if reused else f"done {ref.key} in {read_manifest(ref.path).seconds:.1f} s"
-        self.progress.update(self._task(stage), completed=1, note=words)
-        self.progress.stop_task(self._task(stage))
-        if not self.console.is_terminal:
-            self.console.print(f"{stage:<12} {words}")
-
-    def _task(self, stage: str) -> TaskID:
-        if stage not in self.tasks:
-            self.tasks[stage] = self.progress.add_task(stage, total=1, note="")
-        return self.tasks[stage]
+def sizes_of(experiment: Experiment) -> dict[str, tuple[int, str]]:
+    """How many things the stages make whose progress is even, for the rates at which they are made."""
+    sizes = {"fit": (experiment.fit.steps, "steps"), "sample": (experiment.sample.networks, "networks")}
+    if isinstance(experiment.zoo, ZooParams):  # how many an imported one has is found out by reading it
+        sizes["zoo"] = (experiment.zoo.members + experiment.zoo.heldout, "networks")
+    return sizes
 
 
 def plan_table(planned: Sequence[Planned]) -> Table:
@@ -66,9 +32,49 @@ def plan_table(planned: Sequence[Planned]) -> Table:
     table = Table("stage", "key", "", "why", "where", "size", box=None, pad_edge=False)
     for step in planned:
         verb = "reuse" if step.ref else "run"
-        size = human_size(sum(f.stat().st_size for f in step.path.rglob("*") if f.is_file())) if step.ref else ""
+        size = human_size(size_of(step.path)) if step.ref else ""
         table.add_row(step.stage, step.key, verb, "" if step.ref else step.why, str(step.path.parent), size)
     return table
+
+
+def listing_tables(groups: Mapping[str, Sequence[Listed]]) -> Iterator[Text | Table]:
+    """For each experiment a heading and a row per artifact."""
+    at = datetime.now(UTC)
+    for name, artifacts in groups.items():
+        times = [artifact.created for artifact in artifacts if artifact.created]
+        size = human_size(sum(artifact.size for artifact in artifacts))
+        yield Text(f"{name or 'of no known experiment'}  {age(max(times), at) if times else ''}  {size}", "bold")
+        table = Table(box=None, show_header=False, padding=(0, 1), pad_edge=False)
+        for column in ("", "stage", "key", "age", "size", "state"):
+            table.add_column(
+                column, justify="right" if column in ("age", "size") else "left", no_wrap=column != "state"
+            )
+        for artifact in artifacts:
+            made = age(artifact.created, at) if artifact.created else ""
+            cells = (artifact.stage, artifact.key, made, human_size(artifact.size), _state(artifact, name))
+            table.add_row("", *cells, style=None if artifact.complete else "yellow")
+        yield table
+
+
+def _state(artifact: Listed, experiment: str) -> str:
+    """What there is to say of an artifact within its experiment."""
+    latest = "latest" if experiment in artifact.latest_of else ""
+    shared = f"made by {artifact.experiment}" if artifact.experiment not in (experiment, UNNAMED) else ""
+    return ", ".join(filter(None, (latest, shared, artifact.problem)))
+
+
+def age(created: str, at: datetime) -> str:
+    """How long ago a time in ISO format was, in its largest unit."""
+    seconds = max(0.0, (at - datetime.fromisoformat(created)).total_seconds())
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def size_of(folder: Path) -> int:
+    """The bytes of all files below a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def human_size(size: float) -> str:
@@ -80,14 +86,38 @@ def human_size(size: float) -> str:
     return f"{size:.1f} TB"
 
 
-def results_table(summary: ReportSummary) -> Table:
-    """Members, held-out members, generated networks and baselines, side by side; without test data, their weights."""
-    table = Table("", *summary.columns, box=None, pad_edge=False)
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for row in summary.rows:
-        table.add_row(row.name, *row.cells, style="bold" if row.role == "generated" else None)
-    return table
+def results_table(summary: ReportSummary, width: int | None = None) -> tuple[Table, list[str]]:
+    """Members, held-out members, generated networks and baselines, side by side; without test data, their weights.
+
+    Also the headings of the columns that a terminal of this width has no room for.
+    """
+    rows = {row.name: row.cells for row in summary.rows}
+    table, left_out = figures_table(summary.columns, rows, width)
+    for i, row in enumerate(summary.rows):
+        table.rows[i].style = "bold" if row.role == "generated" else None
+    return table, left_out
+
+
+def figures_table(
+    headings: Sequence[str], rows: Mapping[str, Sequence[str]], width: int | None = None
+) -> tuple[Table, list[str]]:
+    """A table of named rows whose columns are never squeezed, and the headings of those that don't fit the width.
+
+    The number of networks goes first, then what stands on the right.
+    """
+    columns = [max(map(cell_len, (heading, *cells))) for heading, *cells in zip(headings, *rows.values(), strict=True)]
+    taken, kept = max(map(cell_len, rows), default=0), set[int]()
+    for i in sorted(range(len(headings)), key=lambda i: (headings[i] == "Networks", i)):
+        taken += GAP + columns[i]
+        if width is not None and taken > width:
+            break
+        kept.add(i)
+    table = Table("", box=None, padding=(0, GAP // 2), pad_edge=False)
+    for i in sorted(kept):
+        table.add_column(headings[i], justify="right", no_wrap=True)
+    for name, cells in rows.items():
+        table.add_row(name, *(cells[i] for i in sorted(kept)))
+    return table, [heading for i, heading in enumerate(headings) if i not in kept]
 
 
 def show_results(console: Console, report: Path) -> None:
@@ -95,6 +125,9 @@ def show_results(console: Console, report: Path) -> None:
     summary = read_summary(report)
     for warning in summary.warnings:
         console.print(f"Warning: {warning}", style="yellow", highlight=False, markup=False, soft_wrap=True)
-    console.print(results_table(summary))
+    table, left_out = results_table(summary, console.width)
+    console.print(table)
+    if left_out:
+        console.print(f"(no room here for {', '.join(left_out)}; the report has all)", style="dim", markup=False)
     console.print("\n".join(["", summary.verdict, *summary.findings]), highlight=False, markup=False)
     console.print(f"Report: {report / 'report.html'}", soft_wrap=True)

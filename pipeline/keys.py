@@ -9,7 +9,7 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
-from pipeline.meaning import is_unkeyed, meaning
+from pipeline.meaning import is_unkeyed, meaning, statements
 from stages.errors import UsageError
 from stages.params.base import Params
 from stages.store.files import FORMAT_VERSION
@@ -42,9 +42,12 @@ def sources(stage: str, chosen: tuple[str, ...] = ()) -> dict[str, str]:
     """
     hashes: dict[str, str] = {}
     own = {"stages"} | {_package(name) for name in chosen if not _installed(name)}
-    todo = [f"stages.{stage}", *chosen]
+    todo, seen = [f"stages.{stage}", *chosen], set[str]()
     while todo:
-        path = _file(module := todo.pop())
+        if (module := todo.pop()) in seen:
+            continue
+        seen.add(module)
+        path = _file(module)
         if path is None or (name := _name(module, path)) in hashes or (is_unkeyed(module) and stage not in RENDERED):
             continue
         text = path.read_bytes()
@@ -60,10 +63,16 @@ def sources(stage: str, chosen: tuple[str, ...] = ()) -> dict[str, str]:
 def _meaning_hash(text: bytes, path: Path) -> str:
     """The hash of a source's meaning, empty if it has none."""
     try:
-        meant = meaning(text)
+        meant = meaning(_tree(text))
     except (SyntaxError, ValueError) as error:
         raise UsageError(f"{path}: not readable as Python ({error}); mend it, then run the same command") from error
     return _hash(meant.encode()) if meant else ""
+
+
+@cache
+def _tree(text: bytes) -> ast.Module:
+    """The syntax tree of a source, which its meaning and its imports are read from."""
+    return ast.parse(text)
 
 
 def _imports(text: bytes, module: str, path: Path) -> Iterator[str]:
@@ -81,7 +90,10 @@ def _imports(text: bytes, module: str, path: Path) -> Iterator[str]:
 def _imported_names(text: bytes, package: str) -> tuple[str, ...]:
     """Names of modules that a source in this package imports, `<package>.*` for all of its own."""
     names: list[str] = []
-    for node in ast.walk(ast.parse(text)):
+    tree = _tree(text)
+    if b"modules_in(" in text and any(_calls_modules_in(node) for node in ast.walk(tree)):
+        names.append(f"{package}.*")
+    for node in statements(tree):
         match node:
             case ast.Import():
                 names += (alias.name for alias in node.names)
@@ -89,9 +101,11 @@ def _imported_names(text: bytes, package: str) -> tuple[str, ...]:
                 base = ".".join(package.split(".")[: 1 - node.level or None]) if node.level else ""
                 source = ".".join(part for part in (base, node.module) if part)
                 names += (source, *(f"{source}.{alias.name}" for alias in node.names))
-            case ast.Call(func=ast.Name(id="modules_in")):
-                names.append(f"{package}.*")
     return tuple(dict.fromkeys(names))
+
+
+def _calls_modules_in(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "modules_in"
 
 
 def _package(module: str) -> str:

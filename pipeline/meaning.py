@@ -24,14 +24,23 @@ SKIPPED = ("ctx", "kind", "type_comment")
 """Fields of the syntax tree that say nothing which the rest of it doesn't."""
 
 
-def meaning(source: str | bytes) -> str:
+def meaning(source: str | bytes | ast.Module) -> str:
     """A text that is equal for sources of equal meaning, on every version of Python; empty if there is none.
 
     Raises SyntaxError.
     """
-    tree = ast.parse(source)
-    froms = (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module in WORDING)
+    tree = source if isinstance(source, ast.Module) else ast.parse(source)
+    froms = (node for node in statements(tree) if isinstance(node, ast.ImportFrom) and node.module in WORDING)
     return ";".join(_block(tree.body, {alias.asname or alias.name for node in froms for alias in node.names}))
+
+
+def statements(node: ast.AST) -> Iterator[ast.stmt]:
+    """Every statement within a node, however deep; expressions, most of a tree, are passed by."""
+    for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for inner in getattr(node, name, ()):
+            if isinstance(inner, ast.stmt):
+                yield inner
+            yield from statements(inner)
 
 
 def is_unkeyed(module: str) -> bool:
@@ -42,6 +51,8 @@ def is_unkeyed(module: str) -> bool:
 def _text(value: object, wording: set[str]) -> str:
     """A node, a list or a constant; `wording` holds the names that a source imports from WORDING."""
     match value:
+        case str():
+            return ascii(value)
         case ast.Raise(exc=ast.Call(func=error)):
             return f"Raise(exc={_text(error, wording)})"
         case ast.Assert(test=test):
@@ -53,10 +64,12 @@ def _text(value: object, wording: set[str]) -> str:
         case ast.JoinedStr(values=parts):
             return f"JoinedStr({','.join(_joined(parts, wording))})"
         case ast.AST():
-            fields = {name: getattr(value, name, None) for name in value._fields if name not in SKIPPED}
-            texts = {name: _text(field, wording) for name, field in fields.items() if field is not None}
-            inner = ",".join(f"{name}={text}" for name, text in texts.items() if text not in ("[]", "JoinedStr()"))
-            return f"{type(value).__name__}({inner})"
+            inner = []
+            for name in value._fields:
+                field = None if name in SKIPPED else getattr(value, name, None)
+                if field is not None and (text := _text(field, wording)) not in ("[]", "JoinedStr()"):
+                    inner.append(f"{name}={text}")
+            return f"{type(value).__name__}({','.join(inner)})"
         case [ast.stmt(), *_]:
             return f"[{';'.join(_block(value, wording))}]"
         case list():

@@ -140,6 +140,13 @@ class Runner:
                 return ref, True
             return self._build(stage, key, upstream, work), False
 
+    def _begin(self, stage: str) -> float:
+        """When a stage, or its first unit, began; whoever watches hears of it before anything else happens."""
+        if stage not in self.started:
+            self.started[stage] = time.monotonic()
+            self.watch(stage, 0, "loading")
+        return self.started[stage]
+
     def _existing(self, stage: str, key: str) -> Ref | None:
         ref = find(self.root, stage, key)
         if ref:
@@ -148,7 +155,7 @@ class Runner:
         return ref
 
     def _build(self, stage: str, key: str, upstream: Mapping[str, Ref], work: Path) -> Ref:
-        started = self.started.setdefault(stage, time.monotonic())  # what a stage imports is part of its time
+        started = self._begin(stage)  # what a stage imports is part of its time
         function = getattr(importlib.import_module(f"stages.{stage}"), stage)
         params = self.experiment.params(stage)
         with _explained(work):
@@ -183,13 +190,13 @@ class Runner:
         """The units of work of a stage that isn't done yet; none for a stage that has no units."""
         if stage not in UNITS or find(self.root, stage, self.key(stage, upstream)):
             return []
-        self.started.setdefault(stage, time.monotonic())
+        self._begin(stage)
         module = importlib.import_module(f"stages.{stage}")
         return getattr(module, UNITS[stage][0])(self.experiment.params(stage))
 
     def run_unit(self, stage: str, unit: Any, total: int, upstream: Mapping[str, Ref]) -> bool:
         """Do one of `total` units, unless it's done; False if it was. Two runs never do the same one."""
-        self.started.setdefault(stage, time.monotonic())
+        self._begin(stage)
         key = self.key(stage, upstream)
         work = work_path(self.root, stage, key)
         run_one = getattr(importlib.import_module(f"stages.{stage}"), UNITS[stage][1])

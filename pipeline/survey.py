@@ -2,7 +2,8 @@
 
 import csv
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,21 +70,24 @@ def networks_of(survey: Path) -> list[Model]:
         raise UsageError(f"{path}: no list of networks with `model` and `input`: {' '.join(problem[:3])}") from error
 
 
-def survey_lines(path: Path, table: Path | None = None) -> Iterator[str]:
-    """A line for each network that a file lists as soon as it is done, which `table` gets too as CSV, and the sum."""
-    networks, touched = networks_of(path), []
-    file = table.open("w", newline="", buffering=1) if table else None
-    rows = csv.writer(file) if file else None
-    if rows:
-        rows.writerow(COLUMNS)
-    for network in networks:
-        surveyed = survey_one(network)
-        touched.append(surveyed.touched)
+def surveyed_networks(path: Path, table: Path | None = None) -> Iterator[Surveyed]:
+    """Each network that a file lists as soon as it is done; `table` gets it too, as a row of CSV."""
+    networks = networks_of(path)
+    with table.open("w", newline="", buffering=1) if table else nullcontext() as file:
+        rows = csv.writer(file) if file else None
         if rows:
-            rows.writerow(surveyed.row())
-        yield "  ".join(surveyed.row())
-    enough = sum(share >= ENOUGH for share in touched)
-    yield f"{enough} of {len(networks)} networks have {100 * ENOUGH:.0f} % of their parameters in some group"
+            rows.writerow(COLUMNS)
+        for network in networks:
+            surveyed = survey_one(network)
+            if rows:
+                rows.writerow(surveyed.row())
+            yield surveyed
+
+
+def enough(touched: Sequence[float]) -> str:
+    """The sum of a survey, from the share of each network's parameters that is in some group."""
+    count = sum(share >= ENOUGH for share in touched)
+    return f"{count} of {len(touched)} networks have {100 * ENOUGH:.0f} % of their parameters in some group"
 
 
 def survey_one(network: Model) -> Surveyed:

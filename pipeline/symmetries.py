@@ -1,12 +1,12 @@
 """`dwf symmetry`: the permutation groups derived from a network's graph, with their proof, as a table."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
-from rich.console import RenderableType
 from rich.table import Column, Table
 
 from pipeline.config import load
@@ -47,6 +47,31 @@ class Coverage:
     seconds: float
     vacuous: tuple[str, ...]
 
+    def facts(self, name: str) -> dict[str, Any]:
+        """The same as JSON has it, with every group's size, what it is nested in, and where it lies."""
+        symmetry = self.derived.symmetry
+        groups = {
+            group: {
+                "units": facts.size,
+                "within": facts.within,
+                "stream": facts.stream,
+                "lies_on": list(dict.fromkeys(f"{a.tensor}[{a.axis}]" for a in facts.axes)),
+            }
+            for group, facts in symmetry.groups.items()
+        }
+        return {
+            "network": name,
+            "parameters": self.parameters,
+            "touched": self.covered,
+            "log10_of_all": symmetry.log10_size,
+            "rescaled": len(symmetry.rescalable),
+            "flipped": len(symmetry.flippable),
+            "seconds": self.seconds,
+            "half_moved_changes_nothing": self.vacuous,
+            "notes": self.derived.notes,
+            "groups": groups,
+        }
+
 
 def coverage_of(network: Network, name: str = "network") -> Coverage:
     """Derive and prove the table of a network with its own initialisation, and try every group by half.
@@ -64,22 +89,26 @@ def coverage_of(network: Network, name: str = "network") -> Coverage:
     return Coverage(derived, sum(sizes.values()), covered, seconds, tuple(vacuous))
 
 
-def symmetry_table(names: Sequence[str], shape: str, every_group: bool) -> Iterator[RenderableType]:
-    """A row per network; then what was left unpermuted and why; then, if asked for, every group.
+def coverages(names: Sequence[str], shape: str) -> dict[str, Coverage]:
+    """What was derived for each network, by its name; a configuration's network, or a model with inputs of a shape.
 
     Raises UsageError for a name that is neither a configuration nor a model, or a shape that isn't numbers.
     """
-    networks = [_network(name, shape) for name in names]
-    table, notes, groups = Table(Column(COLUMNS[0], no_wrap=True, overflow="fold"), *COLUMNS[1:], box=None), [], []
-    for name, network in zip(names, networks, strict=True):
-        coverage = coverage_of(network, name)
+    networks = {name: _network(name, shape) for name in names}
+    return {name: coverage_of(network, name) for name, network in networks.items()}
+
+
+def symmetry_tables(found: Mapping[str, Coverage], every_group: bool) -> Iterator[Table | str]:
+    """A row per network; then what was left unpermuted and why; then, if asked for, every group."""
+    table = Table(Column(COLUMNS[0], no_wrap=True, overflow="fold"), *COLUMNS[1:], box=None)
+    for name, coverage in found.items():
         table.add_row(*_row(name, coverage))
-        notes += [f"{name}: {note}" for note in coverage.derived.notes]
-        groups.append(_groups(name, coverage.derived.symmetry))
     yield table
-    yield from notes
+    for name, coverage in found.items():
+        yield from (f"{name}: {note}" for note in coverage.derived.notes)
     if every_group:
-        yield from groups
+        for name, coverage in found.items():
+            yield _groups(name, coverage.derived.symmetry)
 
 
 def _network(name: str, shape: str) -> Network:

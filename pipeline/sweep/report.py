@@ -1,4 +1,4 @@
-"""Artifacts of sweeps: one table and one page, and the same table on the console."""
+"""Artifacts of sweeps: one table and one page, and the same table for the terminal."""
 
 import csv
 import hashlib
@@ -8,18 +8,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from pipeline.configurations import name_of
-from pipeline.console import StageLines
 from pipeline.dag import STAGES
 from pipeline.keys import KEY_FORMAT, sources
 from pipeline.runner import versions
-from pipeline.sweep.points import Point, points_of
-from pipeline.sweep.run import Results, run_points
-from pipeline.sweep.spec import Sweep, read_sweep, short_names
-from stages.errors import DwfError
+from pipeline.sweep.points import Point
+from pipeline.sweep.run import Results
+from pipeline.sweep.spec import Sweep, short_names
 from stages.evaluation.figures import Figures, json_of, read_figures
 from stages.reporting.sweep_results import PointResults, SweepResults, columns, measured, rows, value_text
 from stages.store.artifact import artifact_path, building, find, note_latest, now, publish, read_manifest
@@ -136,37 +133,3 @@ def sweep_table(sweep: SweepResults) -> Table:
         means = (measure.mean(row.figures) for _, measure in others)
         table.add_row(*values, str(row.runs), merit[1].cell(row.figures), *means)
     return table
-
-
-def sweep(
-    file: Path,
-    axes: Sequence[str],
-    overrides: Sequence[str],
-    store: Path | None,
-    data: Path | None,
-    jobs: int | None,
-    console: Console,
-) -> None:
-    """Check every point, run them all, print the results and write their page.
-
-    Raises UsageError before anything runs, DwfError at the end if points failed; the others are done by then.
-    """
-    described = read_sweep(file, axes)
-    points = points_of(described, overrides, store, data)
-    with StageLines(console) as lines:
-        results = run_points(points, jobs or min(len(points), points[0].experiment.threads), lines.watch)
-    console.print(results.count(points))
-    swept = sweep_results(described, points, results, overrides)
-    failed = [f"{point.label}: {why}" for point in points if (why := results.failure(point))]
-    if len(failed) < len(points):
-        folder = write_sweep(points[0].experiment.store_root, swept)
-        console.print()
-        console.print(sweep_table(swept))
-        console.print(f"\nReport: {folder / 'report.html'}", soft_wrap=True)
-    for line in failed:
-        console.print(f"failed  {line}", soft_wrap=True)
-    if failed:
-        raise DwfError(
-            f"{len(failed)} of {len(points)} points failed, the first with {failed[0]}; "
-            "the same command tries them again and keeps what is there"
-        )

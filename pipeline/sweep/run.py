@@ -47,19 +47,24 @@ class Results:
 
 def run_points(points: Sequence[Point], jobs: int, watch: Watch) -> Results:
     """Run every point, at most `jobs` stage results at a time; a failure costs only the points that need the result."""
-    results = Results()
-    with workers(jobs, watch) as submit:
+    results, made, todo = Results(), 0, dict[str, Point]()
+
+    def watch_one(stage: str, share: float, note: str) -> None:
+        """Progress of the result that is made, as progress of all that its stage has to make."""
+        watch(stage, min((made + share) / len(todo), 0.99), f"{made + 1} of {len(todo)}: {note}")
+
+    with workers(jobs, watch_one) as submit:
         for stage in STAGES:
-            todo = _missing(stage, points, results)
-            watch(stage, 0 if todo else 1, f"{len(todo)} to make")
+            made, todo = 0, _missing(stage, points, results)
+            watch(stage, 0 if todo else 1, f"{len(todo)} to make" if todo else "all there")
             threads = max(1, points[0].experiment.threads // max(1, min(jobs, len(todo))))
             waiting = {
                 submit(point.named(stage, threads), stage, _upstream(point.steps[stage], point, results)): key
                 for key, point in todo.items()
             }
-            for number, done in enumerate(as_completed(waiting), start=1):
+            for made, done in enumerate(as_completed(waiting), start=1):
                 _note(done, stage, waiting[done], results)
-                watch(stage, number / len(todo), f"{number} of {len(todo)}")
+                watch(stage, made / len(todo), f"{made} of {len(todo)}")
     return results
 
 

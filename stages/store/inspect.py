@@ -1,7 +1,8 @@
-"""The listing of an artifact: lineage, parameters, and every array's shape, chunks, codecs, ratio and statistics."""
+"""The contents of an artifact: lineage, parameters, and every array's shape, chunks, codecs, ratio and statistics."""
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +18,75 @@ SAMPLE = 2**24
 """Number of values per array, from its start, that statistics are taken of."""
 
 
-def describe(path: Path) -> Iterator[str]:
-    """Lines about the artifact, or the single Zarr store, at `path`.
+@dataclass(frozen=True)
+class Statistics:
+    """Of an array's first values."""
 
-    Raises NotComplete if neither lies there.
+    mean: float
+    std: float
+    min: float
+    max: float
+
+
+@dataclass(frozen=True)
+class ArrayFacts:
+    """An array of a store; `ratio` is its size over what it takes on disk, NaN if nothing was written."""
+
+    name: str
+    dimensions: tuple[str, ...]
+    shape: tuple[int, ...]
+    dtype: str
+    chunks: tuple[int, ...]
+    codecs: tuple[str, ...]
+    ratio: float
+    statistics: Statistics | None
+
+
+@dataclass(frozen=True)
+class StoreFacts:
+    """A Zarr store: its attributes, without the layout, and its arrays."""
+
+    path: Path
+    attributes: dict[str, Any]
+    arrays: list[ArrayFacts]
+
+
+@dataclass(frozen=True)
+class Contents:
+    """An artifact, or a single Zarr store, which has no manifest; `files` are those outside of stores, in bytes."""
+
+    path: Path
+    manifest: Manifest | None
+    stores: list[StoreFacts]
+    files: dict[str, int]
+
+
+def contents_of(path: Path) -> Contents:
+    """What lies at `path`.
+
+    Raises NotComplete if it is neither a finished artifact nor a store.
     """
+    manifest = None
     try:
         manifest = read_manifest(path)
     except NotComplete:
         if path.suffix != ".zarr":
             raise
-    else:
-        yield from _manifest(path, manifest)
     stores = [path] if path.suffix == ".zarr" else sorted(p for p in path.rglob("*.zarr") if p.is_dir())
-    for store in stores:
-        yield from ("", str(store))
-        yield from _store(store)
-    for file in sorted(p for p in path.rglob("*") if p.is_file() and not _inside_store(p, path)):
-        yield f"{file.relative_to(path)}  {file.stat().st_size:,} bytes"
+    outside = (p for p in sorted(path.rglob("*")) if p.is_file() and not _inside_store(p, path))
+    files = {str(file.relative_to(path)): file.stat().st_size for file in outside}
+    return Contents(path, manifest, [_store_facts(store) for store in stores], files)
+
+
+def describe(contents: Contents) -> Iterator[str]:
+    """The same as lines for people."""
+    if contents.manifest:
+        yield from _manifest(contents.path, contents.manifest)
+    for store in contents.stores:
+        yield from ("", str(store.path))
+        yield from (f"  {name}: {value}" for name, value in store.attributes.items())
+        yield from map(_line, store.arrays)
+    yield from (f"{name}  {size:,} bytes" for name, size in contents.files.items())
 
 
 def _inside_store(file: Path, top: Path) -> bool:
@@ -51,31 +103,40 @@ def _manifest(path: Path, m: Manifest) -> Iterator[str]:
     yield f"params    {json.dumps(m.params)}"
 
 
-def _store(path: Path) -> Iterator[str]:
+def _store_facts(path: Path) -> StoreFacts:
     group = open_group(path)
-    for name, value in sorted(group.attrs.items()):
-        if name != "layout":
-            yield f"  {name}: {value}"
-    for name, array in arrays_of(group):
-        yield f"  {name:<28} {_shape(array):<34} {array.dtype!s:<10} {_chunks(array):<30} {_statistics(array)}"
+    attributes = {name: value for name, value in sorted(group.attrs.items()) if name != "layout"}
+    return StoreFacts(path, attributes, [_array_facts(name, array) for name, array in arrays_of(group)])
 
 
-def _shape(array: zarr.Array) -> str:
-    names: Any = getattr(array.metadata, "dimension_names", None) or [""] * array.ndim
-    return "[" + ", ".join(f"{dim}={size}" for dim, size in zip(names, array.shape, strict=True)) + "]"
-
-
-def _chunks(array: zarr.Array) -> str:
-    codecs = "+".join(type(codec).__name__.removesuffix("Codec").lower() for codec in array.compressors) or "plain"
+def _array_facts(name: str, array: zarr.Array) -> ArrayFacts:
+    dimensions: Any = getattr(array.metadata, "dimension_names", None) or [""] * array.ndim
     stored = array.nbytes_stored()
-    ratio = array.nbytes / stored if stored else float("nan")
-    return f"chunks {'x'.join(map(str, array.chunks))} {codecs} ratio {ratio:.2f}"
+    return ArrayFacts(
+        name,
+        tuple(dimensions),
+        array.shape,
+        str(array.dtype),
+        array.chunks,
+        tuple(type(codec).__name__.removesuffix("Codec").lower() for codec in array.compressors),
+        array.nbytes / stored if stored else float("nan"),
+        _statistics(array),
+    )
 
 
-def _statistics(array: zarr.Array) -> str:
+def _statistics(array: zarr.Array) -> Statistics | None:
     if array.dtype.kind not in "fiu" or not array.size:
-        return ""
+        return None
     rows = max(1, SAMPLE // max(1, array.size // array.shape[0]))
     start, stop = next(spans(array.shape[0], rows))
     values = np.asarray(array[start:stop]).astype(np.float64)
-    return f"mean {values.mean():.4g} std {values.std():.4g} min {values.min():.4g} max {values.max():.4g}"
+    return Statistics(*(float(value) for value in (values.mean(), values.std(), values.min(), values.max())))
+
+
+def _line(array: ArrayFacts) -> str:
+    shape = "[" + ", ".join(f"{dim}={size}" for dim, size in zip(array.dimensions, array.shape, strict=True)) + "]"
+    codecs = "+".join(array.codecs) or "plain"
+    chunks = f"chunks {'x'.join(map(str, array.chunks))} {codecs} ratio {array.ratio:.2f}"
+    s = array.statistics
+    statistics = f"mean {s.mean:.4g} std {s.std:.4g} min {s.min:.4g} max {s.max:.4g}" if s else ""
+    return f"  {array.name:<28} {shape:<34} {array.dtype:<10} {chunks:<30} {statistics}"

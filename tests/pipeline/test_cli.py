@@ -9,7 +9,7 @@ import pytest
 from safetensors.torch import load_file
 from smoke import PROJECT, SMOKE, Done, Dwf
 
-from pipeline import cli
+from pipeline import runner
 from stages.artifacts.members import open_weights
 from stages.errors import DwfError
 
@@ -81,7 +81,7 @@ def test_ctrl_c_is_one_clear_line(dwf: Dwf, tmp_path: Path, monkeypatch: pytest.
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "run_directly", interrupted)
+    monkeypatch.setattr(runner, "run_directly", interrupted)
     code, _, err = dwf("run", SMOKE, "--direct", "--store", tmp_path)
     assert code == 130
     assert one_line(err)

@@ -1,8 +1,9 @@
 """The table of `dwf symmetry`."""
 
 import pytest
+from rich.table import Table
 
-from pipeline.symmetries import coverage_of, symmetry_table
+from pipeline.symmetries import coverage_of, coverages, symmetry_tables
 from stages.errors import UsageError
 from stages.params.network import MLP, Model
 
@@ -16,7 +17,8 @@ def test_coverage_counts_the_parameters_that_some_group_lies_on():
 
 def cells(name: str) -> dict[str, str]:
     """A network's row in the table, by column."""
-    table = next(iter(symmetry_table([f"unusual_networks:{name}"], "4", every_group=False)))
+    table = next(iter(symmetry_tables(coverages([f"unusual_networks:{name}"], "4"), every_group=False)))
+    assert isinstance(table, Table)
     return {str(column.header): str(next(iter(column.cells))) for column in table.columns}
 
 
@@ -32,6 +34,6 @@ def test_networks_with_several_outputs_have_a_table():
 
 def test_a_network_that_has_none_is_named_in_one_line():
     with pytest.raises(UsageError, match=r"^unusual_networks:always_dropping gives other outputs for the same input"):
-        list(symmetry_table(["unusual_networks:always_dropping"], "4", every_group=False))
+        coverages(["unusual_networks:always_dropping"], "4")
     with pytest.raises(UsageError, match=r"^unusual_networks:Hidden doesn't take a batch of 2 inputs of shape \(5,\)"):
-        list(symmetry_table(["unusual_networks:Hidden"], "5", every_group=False))
+        coverages(["unusual_networks:Hidden"], "5")

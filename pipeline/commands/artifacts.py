@@ -1,0 +1,96 @@
+"""`dwf ls`, `dwf show`, `dwf verify` and `dwf export`: what lies in the store."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.commands.options import Artifact, Store, complete_artifact, complete_stage, store_root
+from pipeline.commands.terminal import Terminal, command
+from stages.errors import UsageError, did_you_mean
+
+
+@command
+def ls(
+    terminal: Terminal,
+    stages: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[STAGE]...", help="Only of these stages.", autocompletion=complete_stage),
+    ] = None,
+    experiment: Annotated[str | None, typer.Option("--experiment", "-e", help="Only of this experiment.")] = None,
+    store: Store = None,
+) -> None:
+    """List the artifacts in the store by experiment: stage, key, age, size, and what isn't complete."""
+    from pipeline.listing import by_experiment, listing
+    from stages.store.artifact import FOLDERS
+
+    root = store_root(store)
+    if unknown := [stage for stage in stages or () if stage not in FOLDERS]:
+        near = did_you_mean(unknown[0], FOLDERS)
+        raise UsageError(f"{unknown[0]!r} is no stage{near}; expected some of {', '.join(FOLDERS)}")
+    groups = by_experiment(listing(root, stages or tuple(FOLDERS)))
+    if experiment is not None:
+        if experiment not in groups:
+            near = did_you_mean(experiment, groups)
+            raise UsageError(f"{experiment}: no artifact of such an experiment below {root}{near}")
+        groups = {experiment: groups[experiment]}
+    if not (terminal.json or terminal.quiet):
+        from pipeline.console import listing_tables
+
+        terminal.say(*(listing_tables(groups) if groups else (f"no artifacts below {root}",)))
+    every = list(dict.fromkeys(artifact.path for group in groups.values() for artifact in group))
+    by_path = {artifact.path: artifact for group in groups.values() for artifact in group}
+    terminal.give([by_path[path] for path in every], [path.name for path in every])
+
+
+@command
+def show(terminal: Terminal, artifact: Artifact, store: Store = None) -> None:
+    """Print an artifact: lineage, parameters, the tree of arrays with chunks, codecs and statistics."""
+    from pipeline.artifact_names import resolve
+    from stages.store.inspect import contents_of, describe
+
+    contents = contents_of(resolve(artifact, store_root(store)))
+    terminal.say(*describe(contents))
+    terminal.give(contents, [contents.path])
+
+
+@command
+def verify(terminal: Terminal, artifact: Artifact, store: Store = None) -> None:
+    """Recompute every digest of an artifact; name the files that are changed, truncated, missing or swapped."""
+    from pipeline.artifact_names import resolve
+    from pipeline.console import human_size
+    from stages.store.verify import require_sound
+
+    path = resolve(artifact, store_root(store))
+    with terminal.busy(f"reading {path}"):
+        manifest = require_sound(path)
+    size, count = sum(facts.size for facts in manifest.files.values()), len(manifest.files)
+    terminal.say(f"{manifest.stage} {manifest.key}: {count} files, {human_size(size)}, sound; digest {manifest.digest}")
+    facts = {"stage": manifest.stage, "key": manifest.key, "path": path, "files": count, "size": size}
+    terminal.give(facts | {"sound": True, "digest": manifest.digest})
+
+
+@command
+def export(
+    terminal: Terminal,
+    artifact: Annotated[
+        str,
+        typer.Argument(
+            metavar="ARTIFACT",
+            help="A sampled artifact, or `sample` for the latest.",
+            autocompletion=complete_artifact,
+        ),
+    ],
+    folder: Annotated[Path, typer.Argument(help="Where the .safetensors files go.")],
+    store: Store = None,
+) -> None:
+    """Write each generated network as a .safetensors file that plain torch loads."""
+    from pipeline.artifact_names import resolve
+
+    with terminal.busy("writing networks"):
+        from stages.artifacts.export import export_networks
+
+        path = resolve(artifact, store_root(store), ("sample",))
+        count = export_networks(path, folder)
+    terminal.say(f"{count} networks written to {folder}")
+    terminal.give({"artifact": path, "folder": folder.absolute(), "networks": count}, [folder])

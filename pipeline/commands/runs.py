@@ -1,0 +1,155 @@
+"""`dwf run`, `dwf stage` and `dwf plan`: one configuration through the dag."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.commands.options import FIRST, Data, Device, DryRun, File, Set, Stage, Store, Threads, with_hardware
+from pipeline.commands.terminal import Terminal, command, interruptible
+from pipeline.dag import STAGES
+from stages.errors import DwfError, UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from pipeline.runner import Planned
+
+
+@command
+def run(
+    terminal: Terminal,
+    config: File = FIRST,
+    overrides: Set = None,
+    store: Store = None,
+    data_root: Data = None,
+    device: Device = None,
+    threads: Threads = None,
+    direct: Annotated[bool, typer.Option("--direct", help="Without Prefect.")] = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Run the whole dag, from the zoo to the report; stages whose artifacts are there are reused."""
+    began, overrides = time.monotonic(), with_hardware(overrides, device, threads)
+    if dry_run:
+        _plan(terminal, config, overrides, store, data_root)
+        return
+    with terminal.busy(f"reading {config} and the sources that its keys depend on"):
+        from pipeline.config import load
+        from pipeline.console import show_results, sizes_of
+        from pipeline.runner import Runner, run_directly
+
+        experiment = load(config, overrides, store, data_root)
+        planned = Runner(experiment).plan()
+    there = sum(step.ref is not None for step in planned)
+    terminal.say(f"{experiment.name}: {there} of {len(planned)} stages are there, below {experiment.store_root}")
+    with interruptible(), terminal.lines(sizes_of(experiment)) as lines:
+        if there == len(planned):  # nothing to do: no server, no torch
+            for step in planned:
+                assert step.ref
+                lines.done(step.stage, step.ref, reused=True)
+        elif direct:
+            run_directly(Runner(experiment, lines.watch), lines.done)
+        else:
+            from pipeline.prefect.launch import run_with_prefect
+
+            lines.wait_for("Prefect starts, which takes some seconds; --direct does without it")
+            run_with_prefect(config, overrides, store, data_root, experiment, lines)
+    report = planned[-1].path
+    if not terminal.json and not terminal.quiet:
+        terminal.say()
+        show_results(terminal.console, report)
+        at = f" --store {store}" if store else ""
+        terminal.say(
+            "",
+            f"Finished in {time.monotonic() - began:.1f} s. Next:",
+            f"  dwf open{at}  # the report, in the browser",
+            f"  dwf export {experiment.name}:sample networks/{at}  # the networks, as .safetensors",
+        )
+    terminal.give(_document(planned, report, time.monotonic() - began), [report / "report.html"])
+
+
+def _document(planned: Sequence["Planned"], report: Path, seconds: float) -> dict[str, object]:
+    from stages.reporting.summary import read_summary
+
+    stages = [
+        {"stage": step.stage, "key": step.key, "path": step.path, "reused": step.ref is not None} for step in planned
+    ]
+    summary = read_summary(report)
+    return {"stages": stages, "seconds": seconds, "report": report / "report.html", "summary": summary}
+
+
+@command
+def stage(
+    terminal: Terminal,
+    name: Stage,
+    config: File,
+    overrides: Set = None,
+    store: Store = None,
+    data_root: Data = None,
+    device: Device = None,
+    threads: Threads = None,
+    only: Annotated[bool, typer.Option("--only", help="Fail if an earlier stage is missing.")] = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Run one stage, and the missing ones before it, without a server."""
+    if name not in STAGES:
+        raise UsageError(f"{name!r} is no stage{did_you_mean(name, STAGES)}; expected one of {', '.join(STAGES)}")
+    overrides, wanted = with_hardware(overrides, device, threads), STAGES[: STAGES.index(name) + 1]
+    if dry_run:
+        _plan(terminal, config, overrides, store, data_root, wanted)
+        return
+    with terminal.busy(f"reading {config} and the sources that its keys depend on"):
+        from pipeline.config import load
+        from pipeline.console import sizes_of
+        from pipeline.runner import Runner, run_directly
+
+        runner = Runner(load(config, overrides, store, data_root))
+        planned = runner.plan()[: len(wanted)]
+    before = [step for step in planned[:-1] if step.ref is None]
+    if only and before:
+        raise DwfError(f"{name} needs {before[0].stage}, which isn't there ({before[0].why}); run it, or drop --only")
+    with interruptible(), terminal.lines(sizes_of(runner.experiment)) as lines:
+        runner.watch = lines.watch
+        ref = run_directly(runner, lines.done, name)
+    terminal.give({"stage": name, "key": ref.key, "path": ref.path, "reused": planned[-1].ref is not None}, [ref.path])
+
+
+@command
+def plan(
+    terminal: Terminal,
+    config: File = FIRST,
+    overrides: Set = None,
+    store: Store = None,
+    data_root: Data = None,
+) -> None:
+    """List the stages: which would be reused, which would run, and why."""
+    _plan(terminal, config, overrides or [], store, data_root)
+
+
+def _plan(
+    terminal: Terminal,
+    config: Path,
+    overrides: list[str],
+    store: Path | None,
+    data_root: Path | None,
+    stages: Sequence[str] = STAGES,
+) -> None:
+    from pipeline.config import load
+    from pipeline.console import plan_table, size_of
+    from pipeline.runner import Runner
+
+    planned = Runner(load(config, overrides, store, data_root)).plan()[: len(stages)]
+    if not (terminal.json or terminal.quiet):
+        terminal.say(plan_table(planned))
+    document = [
+        {
+            "stage": step.stage,
+            "key": step.key,
+            "reuse": step.ref is not None,
+            "why": None if step.ref else step.why,
+            "path": step.path,
+            "size": size_of(step.path) if step.ref else None,
+        }
+        for step in planned
+    ]
+    terminal.give({"stages": document}, [step.stage for step in planned if step.ref is None])
