@@ -36,10 +36,10 @@ def _hash(text: bytes) -> str:
 def sources(stage: str, chosen: tuple[str, ...] = ()) -> dict[str, str]:
     """Path -> hash of the meaning of each file of `stages` that the stage's module imports, directly or through others.
 
-    Also of the modules that parameters choose by name, and what those import from `stages` or from the folder that their
-    own package lies in; nothing is imported to find out. Of an installed package only the chosen module counts. Files
-    that mean nothing, and modules that can't change a number, are left out; of RENDERED stages everything counts, byte
-    by byte.
+    Also of the modules that parameters choose by name, and what those import from `stages` or from the folder in which
+    their own package lies; nothing is imported to find out. Of an installed package only the chosen module counts.
+    Files that mean nothing, and modules that can't change a number, are left out; of RENDERED stages everything counts,
+    byte by byte.
     """
     hashes: dict[str, str] = {}
     folders = {_folder(name) for name in chosen if _package(name) != "stages" and not _installed(name)} - {None}
