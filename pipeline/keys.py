@@ -3,7 +3,7 @@
 import ast
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -36,12 +36,13 @@ def _hash(text: bytes) -> str:
 def sources(stage: str, chosen: tuple[str, ...] = ()) -> dict[str, str]:
     """Path -> hash of the meaning of each file of `stages` that the stage's module imports, directly or through others.
 
-    Also of the modules that parameters choose by name, and what those import from `stages` or their own package;
-    nothing is imported to find out. Of an installed package only the chosen module counts. Files that mean nothing, and
-    modules that can't change a number, are left out; of RENDERED stages everything counts, byte by byte.
+    Also of the modules that parameters choose by name, and what those import from `stages` or from the folder in which
+    their own package lies; nothing is imported to find out. Of an installed package only the chosen module counts.
+    Files that mean nothing, and modules that can't change a number, are left out; of RENDERED stages everything counts,
+    byte by byte.
     """
     hashes: dict[str, str] = {}
-    own = {"stages"} | {_package(name) for name in chosen if not _installed(name)}
+    folders = {_folder(name) for name in chosen if _package(name) != "stages" and not _installed(name)} - {None}
     todo, seen = [f"stages.{stage}", *chosen], set[str]()
     while todo:
         if (module := todo.pop()) in seen:
@@ -54,8 +55,8 @@ def sources(stage: str, chosen: tuple[str, ...] = ()) -> dict[str, str]:
         hashes[name] = _hash(text) if stage in RENDERED else _meaning_hash(text, path)
         if stage in RENDERED:
             hashes |= {str(Path(name).with_name(t.name)): _hash(t.read_bytes()) for t in path.parent.glob("*.jinja")}
-        if _package(module) in own:
-            todo += (name for name in _imports(text, module, path) if _package(name) in own)
+        if _is_own(module, folders):
+            todo += (name for name in _imports(text, module, path) if _is_own(name, folders))
     return {name: digest for name, digest in sorted(hashes.items()) if digest}
 
 
@@ -110,6 +111,18 @@ def _calls_modules_in(node: ast.AST) -> bool:
 
 def _package(module: str) -> str:
     return module.split(".")[0]
+
+
+def _is_own(module: str, folders: Collection[Path | None]) -> bool:
+    """Whether a module is one of `stages`, or of a package that lies in one of the user's folders."""
+    return _package(module) == "stages" or (bool(folders) and _folder(module) in folders)
+
+
+def _folder(module: str) -> Path | None:
+    """Where a module's package lies; None if there is none."""
+    spec = PathFinder.find_spec(_package(module))
+    places = [*(spec.submodule_search_locations or [spec.origin])] if spec else []
+    return Path(places[0]).parent if places and places[0] else None
 
 
 def _name(module: str, path: Path) -> str:

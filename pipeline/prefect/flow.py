@@ -8,7 +8,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import chdir, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,6 +43,8 @@ from stages.store.refs import Ref
 ABOUT = "From seeds to evaluated new networks; finished work is reused."
 POLL_SECONDS = 2
 """How often a served deployment looks for new runs."""
+SERVED_FROM = "DWF_SERVED_FROM"
+"""The variable that tells the processes of a served deployment in which folder `dwf up` was started."""
 SETTLE_SECONDS = 5.0
 """How long a finished run waits for the server to have recorded all of it."""
 
@@ -78,6 +80,7 @@ def dwf(
     folders = (Path(folder) if folder else None for folder in (store, data_root))
     run = observed.get() or Observed(Progress())
     run.flow_run = UUID(flow_run.id)
+    os.chdir(os.environ.get(SERVED_FROM, "."))
     importable(Path.cwd())
     try:
         experiment = _load(Path(config), flat_overrides(overrides or {}), *folders)
@@ -216,10 +219,11 @@ def serve(home: Path, ready: Callable[[], None]) -> None:
     runner = DeploymentRunner(name="full", limit=1, query_seconds=POLL_SECONDS, pause_on_shutdown=False)
     # dwf.serve would pickle the flow by value into each run's process; this way the process imports it
     runner.add_deployment(cast("Any", deployment))
-    os.environ["PYTHONSAFEPATH"] = "1"  # of those processes: a pipeline.py in this folder would hide ours
+    os.environ[SERVED_FROM] = str(Path.cwd())
     ready()
     try:
-        with suppress(KeyboardInterrupt):
+        # Prefect imports the flow with the current folder first, where a user's own `pipeline.py` would hide ours
+        with chdir(home), suppress(KeyboardInterrupt):
             asyncio.run(runner.start())
     finally:
         with records_lock(home), suppress(httpx.HTTPError):

@@ -69,7 +69,7 @@ def _imported(module: str, name: str) -> Factory:
     try:
         factory: Any = import_module(module)
     except ModuleNotFoundError as error:
-        where = "set PYTHONPATH to the folder that holds it, or install it"
+        where = "put it beside the configuration or into the current folder, or install it"
         raise UsageError(f"network {module}:{name}: no module {error.name!r} can be imported; {where}") from error
     except ImportError as error:
         raise UsageError(f"network {module}:{name}: {module} can't be imported: {error}") from error

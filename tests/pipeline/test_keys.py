@@ -289,14 +289,19 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     package = tmp_path / "elsewhere" / "own_nets"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("raise SystemExit('imported')\n")
-    (package / "make.py").write_text("import torch\nfrom . import parts\nfrom .parts import block\n")
+    (package / "make.py").write_text("import torch\nimport shared\nfrom . import parts\nfrom .parts import block\n")
     (package / "parts.py").write_text("def block(): ...\n")
     (package / "other.py").write_text("")
+    (package.parent / "shared.py").write_text("import os\nimport numpy\n")
+    (package.parent / "unused.py").write_text("")
     monkeypatch.syspath_prepend(package.parent)
     return package
 
 
-@pytest.mark.parametrize(("edited", "changes"), [("make.py", True), ("parts.py", True), ("other.py", False)])
+@pytest.mark.parametrize(
+    ("edited", "changes"),
+    [("make.py", True), ("parts.py", True), ("other.py", False), ("../shared.py", True), ("../unused.py", False)],
+)
 def test_an_edit_of_one_s_own_factory_trains_the_zoo_anew(own: Path, edited: str, changes: bool):
     network = Model(model="own_nets.make:make", input=(3,))
     before, mlp = key(network), key(NETWORKS["mlp"])
@@ -305,7 +310,13 @@ def test_an_edit_of_one_s_own_factory_trains_the_zoo_anew(own: Path, edited: str
     append(own / edited, "\nMORE = 1\n")
     assert (key(network) != before) == changes
     assert key(NETWORKS["mlp"]) == mlp
-    assert {"own_nets/make.py", "own_nets/parts.py"} <= set(keys.sources("zoo", network.modules()))
+    others = set(keys.sources("zoo", NETWORKS["mlp"].modules())) | {"stages/nets/model.py"}
+    assert set(keys.sources("zoo", network.modules())) - others == {
+        "own_nets/__init__.py",
+        "own_nets/make.py",
+        "own_nets/parts.py",
+        "shared.py",
+    }
 
 
 def test_a_factory_that_is_no_python_is_one_line_that_names_the_file(own: Path):

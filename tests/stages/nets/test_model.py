@@ -26,7 +26,7 @@ def described(model: str, **kwargs) -> Model:
         (described("torch.nn:Linear", in_feature=2), ("kwargs.in_feature:", "in_features")),
         (described("torch.nn:Linear", xyzzy=2), ("kwargs.xyzzy: no such argument; there are bias, device",)),
         (described("torch.nn:Linear"), ("missing", "in_features")),
-        (described("nowhere_at_all.nets:make"), ("nowhere_at_all", "PYTHONPATH")),
+        (described("nowhere_at_all.nets:make"), ("nowhere_at_all", "beside the configuration")),
         (described("torch.nn:Linea"), ("torch.nn has no 'Linea'", "Linear")),
         (described("torch:pi"), ("is a float",)),
         (described("builtins:dict"), ("makes a dict", "torch.nn.Module")),
