@@ -85,7 +85,10 @@ def stage(
     if name not in STAGES:
         raise UsageError(f"{name!r} is no stage{did_you_mean(name, STAGES)}; expected one of {', '.join(STAGES)}")
     runner = Runner(load(config, overrides or (), store, data_root))
-    before = [step for step in runner.plan()[: STAGES.index(name)] if step.ref is None]
+    if name == "fit" and not runner.experiment.fits:
+        raise UsageError("fit: no part of this experiment, whose networks are another generator's (sample.source)")
+    planned = runner.plan()
+    before = [step for step in planned[: [step.stage for step in planned].index(name)] if step.ref is None]
     if only and before:
         raise DwfError(f"{name} needs {before[0].stage}, which isn't there ({before[0].why}); run it, or drop --only")
     with _interruptible(), StageLines(_console()) as lines:

@@ -79,5 +79,5 @@ def _steps(experiment: Experiment) -> dict[str, Step]:
         steps[stage] = Step(stage, runner.key(stage, upstream), names)
         return steps[stage]
 
-    dag(call)
+    dag(call, fits=experiment.fits)
     return steps

@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.console import StageLines
-from pipeline.dag import STAGES
 from pipeline.keys import KEY_FORMAT, sources
 from pipeline.runner import versions
 from pipeline.sweep.points import Point, points_of
@@ -41,7 +40,7 @@ def sweep_results(
         varied=list(sweep.varied),
         names=short_names(sweep.varied),
         score=next((own.score for own in figures if own), None),
-        stage_results=len(STAGES) * len(points),
+        stage_results=sum(len(point.steps) for point in points),
         distinct_results=len({key for entry in entries for key in entry.keys.values()}),
         points=entries,
         rows=rows(sweep.varied, entries),

@@ -15,6 +15,7 @@ from stages.evaluation.figure_parts import (
     Frontier,
     Gain,
     Histograms,
+    OtherGenerator,
     Part,
     Samples,
     Spectrum,
@@ -130,6 +131,8 @@ class Figures(Part):
     are."""
     zoo: ZooSize | None = None
     """How many networks there are to compare with."""
+    generator: OtherGenerator | None = None
+    """What was found among the generated networks, if another generator made them; absent for the flow's."""
     verdict: Verdict = Verdict()
     """Answers about the generated networks."""
     sets: dict[str, SetFigures] = Field(default_factory=dict)
@@ -159,7 +162,8 @@ class Figures(Part):
 
     def write(self, folder: Path) -> None:
         """Write figures.json. Raises ValueError on NaN and infinity, which JSON doesn't have."""
-        write_json(folder / FILE, self.model_dump(mode="json", by_alias=True))
+        absent = {"generator"} if self.generator is None else None
+        write_json(folder / FILE, self.model_dump(mode="json", by_alias=True, exclude=absent))
 
 
 def read_figures(folder: Path) -> Figures:
