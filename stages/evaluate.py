@@ -68,7 +68,6 @@ def evaluate(
             update={
                 "canonicalization": effects,
                 "warnings": (*recorded_summary(zoo.path).get("warnings", ()), *cautions(inputs.other_generator)),
-                "generator": inputs.other_generator,
                 "alignment": alignment(canonical.path),
                 "curves": fit_curves,
                 "watched": samples,
@@ -156,7 +155,8 @@ def _figures(inputs: EvaluationInputs, measured: dict[str, SetFigures]) -> Figur
         relabelled=inputs.params.align_to_nearest > 0,
         group=packed.attrs.get("group"),
         zoo=ZooSize(members=train, heldout=len(packed) - train),
-        verdict=verdict(measured),
+        generator=inputs.other_generator,
+        verdict=verdict(measured, inputs.other_generator),
         sets=measured,
         frontier=frontier(measured) if test else None,
         gain_over_baselines=gain_over_baselines(measured) if test else None,

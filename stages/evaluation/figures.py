@@ -84,13 +84,15 @@ class Verdict(Part):
     """The mean score is at least the held-out members' mean less one standard deviation of theirs."""
     new: bool | None = None
     """The median distance to the nearest member is at least 0.9 of the held-out members', and the mean max IoU, if
-    there are test data, at most 0.05 above theirs. Unanswered where held-out members lie within 0.1 tau themselves."""
+    there are test data, at most 0.05 above theirs. Unanswered where held-out members lie within 0.1 tau themselves, or
+    another generator's networks are some of them."""
     better_than_baselines: bool | None = None
     """The mean score is higher, by more than two standard errors, than that of every baseline that gets as far from the
     members: of noise and interpolation read between their levels, of others from 0.95 of the distance on. Unanswered
     where none gets as far."""
     indistinguishable: bool | None = None
-    """No 97.5 % interval of a classifier's AUC against held-out members, by weights or by outputs, lies above 0.5."""
+    """No 97.5 % interval of a classifier's AUC against held-out members, by weights or by outputs, lies above 0.5.
+    Unanswered where another generator's networks are held-out members."""
 
 
 class Figures(Part):

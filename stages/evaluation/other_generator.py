@@ -102,8 +102,11 @@ def cautions(found: OtherGenerator | None) -> Iterator[str]:
             f"{found.not_finite:,} of {found.read:,} generated networks have weights that aren't finite and are left "
             "out: all figures are of the others alone"
         )
+    judged = f"{found.read - found.not_finite:,} generated networks"
+    if found.members:
+        yield f"{found.members:,} of {judged} are members, but for the order of their units"
     if found.heldout:
         yield (
-            f"{found.heldout:,} of {found.read - found.not_finite:,} generated networks are held-out members, but for "
-            "the order of their units: their generator has seen these, so that no comparison with them means anything"
+            f"{found.heldout:,} of {judged} are held-out members, but for the order of their units: their generator "
+            "has seen these, so that no comparison with them means anything"
         )
