@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+import yaml
 from rich.console import Console
 
 from pipeline.config import PROJECT, Experiment, load
@@ -133,6 +134,40 @@ def sweep(
         raise UsageError(f"expected one configuration and axes such as fit.seed=0,1, found {given!r}")
     with _interruptible():
         run_sweep(files[0], [*(grid or []), *axes], overrides or [], store, data_root, jobs, _console())
+
+
+@app.command()
+def audit(
+    members: Annotated[
+        str, typer.Option("--members", help="Members: a folder or pattern of checkpoints, or a configuration.")
+    ],
+    generated: Annotated[str, typer.Option("--generated", help="Networks of another generator: a folder or pattern.")],
+    model: Annotated[str | None, typer.Option("--model", help="Their network, e.g. timm:resnet18.")] = None,
+    shape: Annotated[str | None, typer.Option("--input", help="Shape of its input, e.g. 3,32,32.")] = None,
+    kwargs: Annotated[str, typer.Option("--kwargs", metavar="JSON", help="Arguments of the model's factory.")] = "{}",
+    data: Annotated[str | None, typer.Option("--data", help="Data set to score on; without it weights alone.")] = None,
+    heldout: Annotated[int | None, typer.Option("--heldout", min=2, help="Members to hold out; a fifth.")] = None,
+    name: Annotated[str, typer.Option("--name", help="Name in listings and on the report.")] = "audit",
+    overrides: Set = None,
+    store: Store = None,
+    data_root: Data = None,
+    print_config: Annotated[bool, typer.Option("--print-config", help="Print the configuration, run nothing.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Judge networks that another generator made: as good as members, new, and better than trivial baselines?"""
+    _main(debug)
+    from pipeline.audit import Audit
+
+    asked = Audit(members, generated, model, shape, kwargs, data, heldout, name)
+    if print_config:
+        typer.echo(yaml.safe_dump(asked.values(), sort_keys=False), nl=False)
+        return
+    experiment = asked.experiment(overrides or (), store, data_root)
+    console = _console()
+    with _interruptible(), StageLines(console) as lines:
+        report = run_directly(Runner(experiment, lines.watch), lines.done)
+    console.print()
+    show_results(console, report.path)
 
 
 @app.command()

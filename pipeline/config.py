@@ -93,6 +93,21 @@ def load(file: Path, overrides: Iterable[str] = (), store: Path | None = None, d
     Raises UsageError with one line for each thing that is wrong: file, key, value, what is allowed, nearest name.
     """
     path, values = read(file)
+    return experiment_of(values, path, file, overrides, store, data)
+
+
+def experiment_of(
+    values: dict[str, Any],
+    path: Path,
+    file: Path,
+    overrides: Iterable[str] = (),
+    store: Path | None = None,
+    data: Path | None = None,
+) -> Experiment:
+    """A checked experiment of sections as a file at `path` has them; `file` is what messages call it.
+
+    Raises UsageError as `load` does.
+    """
     try:
         values = with_current_keys(values)
     except UsageError as error:
