@@ -171,6 +171,30 @@ def audit(
 
 
 @app.command()
+def compare(
+    config: File,
+    generators: Annotated[
+        list[str],
+        typer.Argument(metavar="NAME=FILES...", help="Other generators' networks, e.g. theirs='theirs/*.pt'."),
+    ],
+    overrides: Set = None,
+    store: Store = None,
+    data_root: Data = None,
+    jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="Stage results made at a time.")] = None,
+    no_flow: Annotated[bool, typer.Option("--no-flow", help="Without the configuration's own flow.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Judge several generators beside the same zoo, our flow among them: one table, one frontier, a verdict each."""
+    _main(debug)
+    from pipeline.sweep.generators import compare as run_generators
+    from pipeline.sweep.generators import generator_points
+
+    with _interruptible():
+        points = generator_points(config, generators, overrides or (), store, data_root, ours=not no_flow)
+        run_generators(config, points, overrides or (), jobs, _console())
+
+
+@app.command()
 def plan(config: File, overrides: Set = None, store: Store = None, data_root: Data = None) -> None:
     """List the stages: which would be reused, which would run, and why."""
     _console().print(plan_table(Runner(load(config, overrides or (), store, data_root)).plan()))
