@@ -30,6 +30,7 @@ PROBED = 32
 ROUNDED = 1e-4
 """Largest relative change of an output: units may have been rescaled, in single precision."""
 Rows = Float[Tensor, "networks parameters"]
+Others = Float[Tensor, "_ parameters"]
 
 
 def canonical_rows(
@@ -64,7 +65,7 @@ def canonical_rows(
 
 
 def found_among(
-    rows: Rows, members: Rows, heldout: Rows, distance: AlignedDistance, tau: float, counts: Mapping[str, Any]
+    rows: Rows, members: Others, heldout: Others, distance: AlignedDistance, tau: float, counts: Mapping[str, Any]
 ) -> OtherGenerator:
     """The numbers of networks that are members, held-out members or earlier ones, relabelled; beside other counts."""
     near = SAME * tau
@@ -77,7 +78,7 @@ def found_among(
 
 
 def within(
-    rows: Rows, others: Rows, distance: AlignedDistance, near: float, *, earlier: bool = False
+    rows: Rows, others: Others, distance: AlignedDistance, near: float, *, earlier: bool = False
 ) -> Bool[Tensor, " networks"]:
     """Which networks lie within `near` of one of the others, relabelled to fit; with `earlier`, of one before them.
 
@@ -97,16 +98,16 @@ def cautions(found: OtherGenerator | None) -> Iterator[str]:
     """A line for each thing found that makes the figures of another generator's networks look better than they are."""
     if found is None:
         return
+    judged = found.read - found.not_finite
     if found.not_finite:
         yield (
-            f"{found.not_finite:,} of {found.read:,} generated networks have weights that aren't finite and are left "
-            "out: all figures are of the others alone"
+            f"{found.not_finite:,} of {found.read:,} networks of another generator have weights that aren't finite: "
+            f"all figures are of the other {judged:,} alone"
         )
-    judged = f"{found.read - found.not_finite:,} generated networks"
     if found.members:
-        yield f"{found.members:,} of {judged} are members, but for the order of their units"
+        yield f"copies: {found.members:,} of {judged:,} generated networks are members, but for the order of units"
     if found.heldout:
         yield (
-            f"{found.heldout:,} of {judged} are held-out members, but for the order of their units: their generator "
-            "has seen these, so that no comparison with them means anything"
+            f"copies: {found.heldout:,} of {judged:,} generated networks are held-out members, but for the order of "
+            "units: their generator has seen these, so that no comparison with them means anything"
         )

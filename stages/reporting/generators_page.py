@@ -133,6 +133,7 @@ def generators_plot(generators: Generators) -> Figure | None:
         style |= {"fmt": look.marker, "color": look.colour, "elinewidth": 0.9, "capsize": 2.5, "label": name}
         axes.errorbar([distance], [scores.mean], [scores.std], **style)
     every = [value for _, y in drawn.values() for value in y]
+    every += together.frontier.score if together.frontier else []
     stretch_score(axes, min(every), max(every))
     stretch_distance(axes, numbers([value for x, _ in drawn.values() for value in x]))
     if together.frontier:

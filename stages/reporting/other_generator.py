@@ -8,16 +8,19 @@ def copies(figures: Figures) -> str:
     found = figures.generator
     if found is None:
         return ""
-    counts = {
-        "a member": found.members,
-        "a held-out member": found.heldout,
-        "an earlier one of them": found.repeated,
-    }
     judged = f"Of {found.read - found.not_finite:,} networks of another generator"
-    if not any(counts.values()):
-        return f"{judged} none is, with its units relabelled, {', '.join([*counts][:2])} or {[*counts][2]}."
-    parts = [f"{count:,} {'is' if count == 1 else 'are'} {what}" for what, count in counts.items() if count]
-    return f"{judged}, with their units relabelled, {' and '.join(parts)}."
+    parts = [
+        _counted(found.members, "is a member", "are members"),
+        _counted(found.heldout, "is a held-out member", "are held-out members"),
+        _counted(found.repeated, "repeats an earlier one", "repeat an earlier one"),
+    ]
+    if not any(parts):
+        return f"{judged}, none is a member, a held-out member or an earlier one with its units relabelled."
+    return f"{judged}, {' and '.join(filter(None, parts))}, but for the order of units."
+
+
+def _counted(count: int, one: str, several: str) -> str:
+    return f"{count:,} {one if count == 1 else several}" if count else ""
 
 
 def unknown(figures: Figures) -> str:
