@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.commands import artifacts, diff, init, reports, runs, schema, serve, sweep, symmetry
+from pipeline.commands import artifacts, audit, diff, init, reports, runs, schema, serve, sweep, symmetry
 from pipeline.commands.terminal import Debug, Json, Quiet, show_tracebacks
 from stages.errors import UsageError
 
@@ -49,7 +49,7 @@ def common(
 
 RUN, RESULTS, TOOLS = "Run", "Results", "Tools"
 """Headings of `dwf --help`."""
-for function in (init.init, runs.run, runs.stage, sweep.sweep, runs.plan, serve.up):
+for function in (init.init, runs.run, runs.stage, sweep.sweep, runs.plan, audit.audit, audit.compare, serve.up):
     app.command(rich_help_panel=RUN)(function)
 app.command("open", rich_help_panel=RESULTS)(reports.open_report)
 for function in (artifacts.ls, diff.diff, artifacts.show, artifacts.verify, artifacts.export):

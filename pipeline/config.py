@@ -17,7 +17,7 @@ from stages.params.canonicalize import CanonicalizeParams
 from stages.params.evaluate import EvaluateParams
 from stages.params.fit import CONDITIONS, FitParams
 from stages.params.pack import PackParams
-from stages.params.sample import SampleParams
+from stages.params.sample import Sample, SampleParams
 from stages.params.zoo import Zoo, ZooParams
 
 
@@ -41,29 +41,41 @@ class Experiment(Params):
     """Alignment of the members to one reference."""
     pack: PackParams = PackParams()
     """Storage of the aligned members as rows of one array."""
-    fit: FitParams
-    """Training of the flow-matching model."""
-    sample: SampleParams
-    """Generation of new networks."""
+    fit: FitParams | None = None
+    """Training of the flow-matching model; without effect on another generator's networks, which need none."""
+    sample: Sample
+    """Generation of new networks, or networks of another generator in their place."""
     evaluate: EvaluateParams = EvaluateParams()
     """Comparison of generated networks with members and baselines."""
+
+    @property
+    def fits(self) -> bool:
+        """Whether networks are drawn from a flow, which the dag then fits, and aren't another generator's."""
+        return isinstance(self.sample, SampleParams)
+
+    @model_validator(mode="after")
+    def _fit_where_needed(self) -> "Experiment":
+        if self.fits and self.fit is None:
+            raise ValueError("fit: required, but missing")
+        return self
 
     @model_validator(mode="after")
     def _of_one_data_set(self) -> "Experiment":
         """Generated networks of a zoo of several data sets are of one of them."""
         names = list(self.zoo.datasets) if isinstance(self.zoo, ZooParams) else []
-        conditioned = "dataset" in self.fit.condition and self.sample.condition.get("dataset") in names
-        if len(names) > 1 and not conditioned:
+        conditioned = self.fit is None or not self.fits or "dataset" in self.fit.condition
+        if len(names) > 1 and not (conditioned and self.sample.condition.get("dataset") in names):
+            condition = "fit.condition: [dataset] and " if self.fits else ""
             raise ValueError(
                 f"zoo.other_datasets: of {' and '.join(names)}, say which generated networks are for: "
-                f"fit.condition: [dataset] and sample.condition: {{dataset: {names[0]}}}"
+                f"{condition}sample.condition: {{dataset: {names[0]}}}"
             )
         return self
 
     @model_validator(mode="after")
     def _conditioned_on_facts(self) -> "Experiment":
         """What members trained here are known by is known before they are trained."""
-        unknown = [name for name in self.fit.condition if name not in CONDITIONS]
+        unknown = [name for name in self.fit.condition if name not in CONDITIONS] if self.fit else []
         if unknown and isinstance(self.zoo, ZooParams):
             near = did_you_mean(unknown[0], CONDITIONS)
             raise ValueError(f"fit.condition: found {unknown[0]!r}; allowed here: {', '.join(CONDITIONS)}{near}")
@@ -91,6 +103,21 @@ def load(
     file, key, value, what is allowed, nearest name.
     """
     path, values = read(file)
+    return experiment_of(values, path, file, overrides, store, data)
+
+
+def experiment_of(
+    values: dict[str, Any],
+    path: Path,
+    file: Path | str,
+    overrides: Iterable[str] = (),
+    store: Path | None = None,
+    data: Path | None = None,
+) -> Experiment:
+    """A checked experiment of sections as a file at `path` has them; `file` is what messages call it.
+
+    Raises UsageError as `load` does.
+    """
     try:
         values = with_current_keys(values)
     except UsageError as error:

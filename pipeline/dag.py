@@ -18,12 +18,12 @@ class Call(Protocol[T]):
         ...
 
 
-def dag(call: Call[T]) -> T:
-    """From seeds to new networks, evaluated, and their report."""
+def dag(call: Call[T], *, fits: bool = True) -> T:
+    """From seeds to new networks, evaluated, and their report; another generator's networks need no fit of ours."""
     zoo = call("zoo")
     canonical = call("canonicalize", zoo=zoo)
     packed = call("pack", zoo=zoo, canonical=canonical)
-    fitted = call("fit", packed=packed)
-    sampled = call("sample", packed=packed, fitted=fitted)
-    evaluated = call("evaluate", zoo=zoo, canonical=canonical, packed=packed, fitted=fitted, sampled=sampled)
+    flow = {"fitted": call("fit", packed=packed)} if fits else {}
+    sampled = call("sample", packed=packed, **flow)
+    evaluated = call("evaluate", zoo=zoo, canonical=canonical, packed=packed, **flow, sampled=sampled)
     return call("report", evaluated=evaluated)

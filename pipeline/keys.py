@@ -16,7 +16,7 @@ from stages.store.files import FORMAT_VERSION
 
 KEY_FORMAT = 2
 """The rules by which keys are made, part of keys and manifests: 1 hashed the bytes of sources, 2 their meaning."""
-RENDERED = ("report", "reporting.sweep_page")
+RENDERED = ("report", "reporting.sweep_page", "reporting.generators_page")
 """Pages, made anew in seconds: keyed by the bytes of all their sources and templates, since a caption is a result."""
 PACKAGES = Path(__file__).resolve().parent.parent
 

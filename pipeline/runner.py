@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import metadata
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,7 @@ class Runner:
             steps.append(Planned(stage, key, artifact_path(self.root, stage, key), ref, why))
             return steps[-1]
 
-        dag(call)
+        dag(call, fits=self.experiment.fits)
         return steps
 
     def _state(self, stage: str, key: str, upstream: Mapping[str, Planned]) -> tuple[Ref | None, str]:
@@ -160,7 +161,9 @@ class Runner:
         params = self.experiment.params(stage)
         with _explained(work):
             work.mkdir(parents=True, exist_ok=True)
-            summary = function(*upstream.values(), params, self.context(stage, work, self.experiment.threads))
+            left_out = dict.fromkeys(signature(function).parameters.keys() - upstream.keys())  # by this dag: None
+            given = {"params": params, "ctx": self.context(stage, work, self.experiment.threads), **upstream}
+            summary = function(**{**left_out, **given})
             final = artifact_path(self.root, stage, key)
             manifest = publish(
                 work,
@@ -254,7 +257,7 @@ def run_directly(runner: Runner, done: Callable[[str, Ref, bool], None], last: s
         done(stage, refs[stage], reused)
         return refs[stage]
 
-    return dag(call)
+    return dag(call, fits=runner.experiment.fits)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from stages.evaluation.frontier import frontier, gain_over_baselines
 from stages.evaluation.inputs import EvaluationInputs, comparable
 from stages.evaluation.metrics import METRICS
 from stages.evaluation.metrics.performance import score
+from stages.evaluation.other_generator import cautions
 from stages.evaluation.sets import SetToMeasure, sets
 from stages.evaluation.upstream import alignment, curves, recorded_summary
 from stages.evaluation.verdict import verdict
@@ -48,24 +49,25 @@ class MeasuredSet(BaseModel):
 
 
 def evaluate(
-    zoo: Ref, canonical: Ref, packed: Ref, fitted: Ref, sampled: Ref, params: EvaluateParams, ctx: Context
+    zoo: Ref, canonical: Ref, packed: Ref, fitted: Ref | None, sampled: Ref, params: EvaluateParams, ctx: Context
 ) -> dict[str, Any]:
     """Measure members, held-out members, generated networks and baselines alike, on the test data.
 
     Each set is a unit that survives a kill. Of a zoo without data only weights are compared; of a zoo of several data
-    sets the members that were trained on the generated networks' own. Writes figures.json and figures.zarr. Raises
-    DataMissing, UsageError if the sampled networks' condition doesn't say which data set is theirs.
+    sets the members that were trained on the generated networks' own. `fitted` is None for another generator's
+    networks. Writes figures.json and figures.zarr. Raises DataMissing, UsageError if the sampled networks' condition
+    doesn't say which data set is theirs, FunctionChanged.
     """
     with torch_threads(ctx.threads):
         inputs = _inputs(open_weights(packed), open_weights(sampled), canonical.path, params, ctx)
         effects = _unit(ctx, "canonicalization", Canonicalization, lambda: canonicalization(open_zoo(zoo), inputs))
         finetuning, transfer = trials(zoo, inputs, partial(_train_and_test, ctx))
         measured = dict(_measured(inputs))
-        fit_curves, samples = curves(fitted.path)
+        fit_curves, samples = curves(fitted.path if fitted else None)
         figures = _figures(inputs, {name: unit.figures for name, unit in measured.items()}).model_copy(
             update={
                 "canonicalization": effects,
-                "warnings": tuple(recorded_summary(zoo.path).get("warnings", ())),
+                "warnings": (*recorded_summary(zoo.path).get("warnings", ()), *cautions(inputs.other_generator)),
                 "alignment": alignment(canonical.path),
                 "curves": fit_curves,
                 "watched": samples,
@@ -153,7 +155,8 @@ def _figures(inputs: EvaluationInputs, measured: dict[str, SetFigures]) -> Figur
         relabelled=inputs.params.align_to_nearest > 0,
         group=packed.attrs.get("group"),
         zoo=ZooSize(members=train, heldout=len(packed) - train),
-        verdict=verdict(measured),
+        generator=inputs.other_generator,
+        verdict=verdict(measured, inputs.other_generator),
         sets=measured,
         frontier=frontier(measured) if test else None,
         gain_over_baselines=gain_over_baselines(measured) if test else None,

@@ -8,7 +8,7 @@ from stages.context import Context
 from stages.evaluation.figures import Figures, read_figures
 from stages.evaluation.metrics import METRICS
 from stages.params.base import Params
-from stages.reporting import data_used, sentences
+from stages.reporting import data_used, other_generator, sentences
 from stages.reporting.lineage import Run, run_of
 from stages.reporting.page import title, write_page
 from stages.reporting.summary import ReportSummary, SummaryRow
@@ -40,11 +40,12 @@ def write_csv(path: Path, figures: Figures) -> None:
 def summary_of(figures: Figures, run: Run) -> ReportSummary:
     """What a terminal shows."""
     table, data = sets_table(figures, brief=True), (data_used.scored_on(figures), data_used.inputs(figures))
+    theirs = [say(figures) for say in (other_generator.copies, other_generator.statistics, other_generator.unknown)]
     return ReportSummary(
         title=title(figures, run),
         warnings=list(figures.warnings),
         verdict=sentences.verdict(figures),
-        findings=[*sentences.findings(figures, run.networks_per_minute), *filter(None, data)],
+        findings=[*sentences.findings(figures, run.networks_per_minute), *filter(None, [*theirs, *data])],
         columns=[heading for heading, _ in table.columns] if table else [],
         rows=[SummaryRow(name=r.name, role=r.role, cells=list(r.cells)) for r in table.rows] if table else [],
     )

@@ -86,7 +86,7 @@ def check_configuration(name: str, params: dict[str, object]) -> None:
 @pytest.mark.parametrize("line", DWF)
 def test_commands_parse_and_name_what_exists(line: str):
     name, params = parsed(line)
-    if "overrides" in params:
+    if "overrides" in params and name != "audit":  # whose members are files or a configuration
         check_configuration(name, params)
     if name == "stage":
         assert params["name"] in STAGES

@@ -35,7 +35,7 @@ def run(
         return
     with terminal.busy(f"reading {config} and the sources that its keys depend on"):
         from pipeline.config import load
-        from pipeline.console import show_results, sizes_of
+        from pipeline.console import sizes_of
         from pipeline.runner import Runner, run_directly
 
         experiment = load(config, overrides, store, data_root)
@@ -54,18 +54,25 @@ def run(
 
             lines.wait_for("Prefect starts, which takes some seconds; --direct does without it")
             run_with_prefect(config, overrides, store, data_root, experiment, lines)
-    report = planned[-1].path
+    conclude(terminal, experiment.name, planned, store, began)
+
+
+def conclude(terminal: Terminal, name: str, planned: Sequence["Planned"], store: Path | None, began: float) -> None:
+    """Show what a run of the whole dag came to, and what to do next. `began`: when, by the monotonic clock."""
+    from pipeline.console import show_results
+
+    report, seconds = planned[-1].path, time.monotonic() - began
     if not terminal.json and not terminal.quiet:
         terminal.say()
         show_results(terminal.console, report)
         at = f" --store {store}" if store else ""
         terminal.say(
             "",
-            f"Finished in {time.monotonic() - began:.1f} s. Next:",
+            f"Finished in {seconds:.1f} s. Next:",
             f"  dwf open{at}  # the report, in the browser",
-            f"  dwf export {experiment.name}:sample networks/{at}  # the networks, as .safetensors",
+            f"  dwf export {name}:sample networks/{at}  # the networks, as .safetensors",
         )
-    terminal.give(_document(planned, report, time.monotonic() - began), [report / "report.html"])
+    terminal.give(_document(planned, report, seconds), [report / "report.html"])
 
 
 def _document(planned: Sequence["Planned"], report: Path, seconds: float) -> dict[str, object]:

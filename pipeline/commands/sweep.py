@@ -73,10 +73,10 @@ def sweep(
         _list(terminal, points)
     else:
         with interruptible():
-            _run(terminal, described, points, overrides, jobs)
+            run_all(terminal, described, points, overrides, jobs)
 
 
-def _run(
+def run_all(
     terminal: Terminal, described: "Sweep", points: "Sequence[Point]", overrides: list[str], jobs: int | None
 ) -> None:
     """Run all points, say what came of them and write their page.
@@ -84,6 +84,7 @@ def _run(
     Raises DwfError at the end if points failed; the others are done by then.
     """
     from pipeline.stage_progress import State
+    from pipeline.sweep.generators import figures_of, of_generators, verdict_table
     from pipeline.sweep.report import sweep_results, sweep_table, write_sweep
     from pipeline.sweep.run import run_points
 
@@ -104,9 +105,11 @@ def _run(
     failed = [f"{point.label}: {why}" for point in points if (why := results.failure(point))]
     page = None
     if len(failed) < len(points):
+        generators = figures_of(points, results) if of_generators(points) else None
         with terminal.busy("drawing the page of all points"):
-            page = write_sweep(points[0].experiment.store_root, swept) / "report.html"
-        terminal.say("", sweep_table(swept), "", f"Report: {page}")
+            page = write_sweep(points[0].experiment.store_root, swept, generators) / "report.html"
+        verdicts = ["", verdict_table(generators)] if generators else []
+        terminal.say("", sweep_table(swept), *verdicts, "", f"Report: {page}")
     terminal.say(*(f"failed  {line}" for line in failed))
     if terminal.json:
         terminal.give({"report": page, "sweep": swept})

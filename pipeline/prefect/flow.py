@@ -110,7 +110,7 @@ def run_dag(runner: Runner, run: Observed) -> Ref:
         return named(quote(runner), quote(run), stage, upstream, return_state=True, wait_for=done).result()
 
     try:
-        return dag(call)
+        return dag(call, fits=runner.experiment.fits)
     except BaseException:
         runner.stop.set()
         raise

@@ -58,7 +58,7 @@ def points_of(
     for values in sweep.points:
         try:
             experiment = load(sweep.base, [*sweep.shared, *overrides, *flat_overrides(values)], store, data)
-            points.append(Point(values, experiment, _steps(experiment)))
+            points.append(Point(values, experiment, steps_of(experiment)))
         except UsageError as error:
             wrong |= dict.fromkeys(str(error).splitlines())  # most are wrong in all points
     if wrong:
@@ -70,7 +70,7 @@ def points_of(
     return points
 
 
-def _steps(experiment: Experiment) -> dict[str, Step]:
+def steps_of(experiment: Experiment) -> dict[str, Step]:
     """Its stages in the dag's order."""
     runner, steps = Runner(experiment), {}
 
@@ -79,5 +79,5 @@ def _steps(experiment: Experiment) -> dict[str, Step]:
         steps[stage] = Step(stage, runner.key(stage, upstream), names)
         return steps[stage]
 
-    dag(call)
+    dag(call, fits=experiment.fits)
     return steps

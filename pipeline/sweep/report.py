@@ -4,14 +4,13 @@ import csv
 import hashlib
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
 from pipeline.configurations import name_of
-from pipeline.dag import STAGES
 from pipeline.keys import KEY_FORMAT, sources
 from pipeline.runner import versions
 from pipeline.sweep.points import Point
@@ -39,7 +38,7 @@ def sweep_results(
         varied=list(sweep.varied),
         names=short_names(sweep.varied),
         score=next((own.score for own in figures if own), None),
-        stage_results=len(STAGES) * len(points),
+        stage_results=sum(len(point.steps) for point in points),
         distinct_results=len({key for entry in entries for key in entry.keys.values()}),
         points=entries,
         rows=rows(sweep.varied, entries),
@@ -61,33 +60,43 @@ def _entry(point: Point, results: Results, figures: Figures | None) -> PointResu
     return PointResults(values=dict(point.values), keys=keys, failed=results.failure(point), figures=numbers)
 
 
-def write_sweep(root: Path, sweep: SweepResults) -> Path:
-    """Write the artifact of a sweep with at least one finished point, unless it is there. Returns its folder."""
-    key = sweep_key(sweep)
+def write_sweep(root: Path, sweep: SweepResults, generators: Mapping[str, tuple[Figures, str]] | None = None) -> Path:
+    """Write the artifact of a sweep with at least one finished point, unless it is there. Returns its folder.
+
+    Of a sweep over `generators`, their figures and where their reports lie below `root`, by name, make the page.
+    """
+    module = "reporting.generators_page" if generators else "reporting.sweep_page"
+    key = sweep_key(sweep, module)
     with building(root, STAGE, key) as work:
         if find(root, STAGE, key) is None:
-            from stages.reporting.sweep_page import write_page  # draws, which takes a second to load
+            from stages.reporting import generators_page, sweep_page  # draw, which takes a second to load
 
             work.mkdir(parents=True, exist_ok=True)
             created, used = now(), versions()
             write_json(work / "sweep.json", json_of(sweep))
             _write_table(work / "table.csv", sweep)
-            write_page(work / "report.html", sweep, created, used)
-            publish(work, artifact_path(root, STAGE, key), _manifest(key, sweep, created, used))
+            if generators:
+                figures = {name: own for name, (own, _) in generators.items()}
+                reports = {name: f"../../{place}" for name, (_, place) in generators.items()}
+                together = generators_page.Generators(figures, reports)
+                generators_page.write_page(work / "report.html", sweep, together, created, used)
+            else:
+                sweep_page.write_page(work / "report.html", sweep, created, used)
+            publish(work, artifact_path(root, STAGE, key), _manifest(key, module, sweep, created, used))
         note_latest(root, STAGE, sweep.name, key)
     return artifact_path(root, STAGE, key)
 
 
-def sweep_key(sweep: SweepResults) -> str:
-    """16 hex digits that depend on the points, which of them failed, and the sources of the page."""
+def sweep_key(sweep: SweepResults, module: str = "reporting.sweep_page") -> str:
+    """16 hex digits that depend on the points, which of them failed, and the sources of the page, a module."""
     points = [[point.values, point.keys, point.failed] for point in sweep.points]
     facts = [sweep.name, sweep.about, sweep.base, sweep.settings]
-    code = sources("reporting.sweep_page")
+    code = sources(module)
     text = json.dumps([KEY_FORMAT, FORMAT_VERSION, sweep.schema_version, facts, points, code], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _manifest(key: str, sweep: SweepResults, created: str, used: dict[str, str]) -> dict[str, Any]:
+def _manifest(key: str, module: str, sweep: SweepResults, created: str, used: dict[str, str]) -> dict[str, Any]:
     """Lineage as every artifact has it: the evaluations upstream, and what each point was."""
     finished = [(i, point) for i, point in enumerate(sweep.points) if not point.failed]
     points = [point.model_dump(include={"values", "keys", "failed"}) for point in sweep.points]
@@ -99,7 +108,7 @@ def _manifest(key: str, sweep: SweepResults, created: str, used: dict[str, str])
         "experiment": sweep.name,
         "params": {"base": sweep.base, "set": sweep.settings, "varied": sweep.varied, "points": points},
         "upstream": {f"point {i}": point.keys["evaluate"] for i, point in finished},
-        "code": sources("reporting.sweep_page"),
+        "code": sources(module),
         "versions": used,
         "created": created,
         "seconds": 0.0,

@@ -37,7 +37,7 @@ class Results:
     def count(self, points: Sequence[Point]) -> str:
         """The numbers of results that were made, shared, found and not made, as a sentence."""
         keys = {step.key for point in points for step in point.steps.values()}
-        total, computed = len(STAGES) * len(points), len(self.computed)
+        total, computed = sum(len(point.steps) for point in points), len(self.computed)
         reused, missing = len(self.refs) - computed, len(keys - self.refs.keys())
         always = f"{computed} computed, {total - len(keys)} shared"
         if_any = {"there already": reused, "not made": missing}
@@ -71,7 +71,7 @@ def run_points(points: Sequence[Point], jobs: int, watch: Watch) -> Results:
 def _missing(stage: str, points: Sequence[Point], results: Results) -> dict[str, Point]:
     """By key, one of the points that need a result of this stage that isn't there; those that are there are noted."""
     todo: dict[str, Point] = {}
-    for point in points:
+    for point in (point for point in points if stage in point.steps):
         key = point.steps[stage].key
         if results.failure(point) or key in results.refs or key in todo:
             continue

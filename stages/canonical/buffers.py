@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from stages.errors import UsageError
 from stages.nets.normalisation import running_statistics
-from stages.nets.spectral_norm import singular_vectors
+from stages.nets.spectral_norm import singular_vector_names
 from stages.store.weights import Shards
 
 
@@ -29,8 +29,7 @@ def stored_buffers(members: Shards, module: nn.Module) -> StoredBuffers:
     names = [slot.name for slot in members.layout.slots if slot.buffer and slot.name not in running_statistics(module)]
     first = {name: value[0] for name, value in members.parts[0].buffers().items()} if names else {}
     differing = _first_to_differ(members, {name: first[name] for name in names})
-    computed = {name for vectors in singular_vectors(module) for name in (vectors.left, vectors.right)}
-    for name in (name for name in differing if name not in computed):
+    for name in (name for name in differing if name not in singular_vector_names(module)):
         raise UsageError(
             f"canonicalize: buffer {name!r} differs between members, first in {differing[name]}, and is "
             "no running statistic, so nothing would give generated networks one that fits; make it an nn.Parameter of "

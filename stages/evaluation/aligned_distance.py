@@ -137,7 +137,7 @@ class AlignedDistance:
         """The members to align each network to, the likeliest first."""
         others = len(self.members) - (int(self.run_of.bincount().max()) if own is not None else 0)
         by_place = distances(placed, self.members, own, self.run_of).topk(min(self.nearby, others), largest=False)
-        by_values = distances(self._sorted(placed), self._signatures, own, self.run_of).argmin(1)
+        by_values = distances(self.signatures_of(placed), self._signatures, own, self.run_of).argmin(1)
         both = zip(by_values.tolist(), by_place.indices.tolist(), strict=True)
         return [list(dict.fromkeys([first, *places])) for first, places in both]
 
@@ -181,10 +181,10 @@ class AlignedDistance:
 
     @cached_property
     def _signatures(self) -> Members:
-        return self._sorted(self.members)
+        return self.signatures_of(self.members)
 
-    def _sorted(self, rows: Tensor) -> Tensor:
-        """No relabelling brings two networks closer than these are."""
+    def signatures_of(self, rows: Tensor) -> Tensor:
+        """Sorted values of networks: no relabelling brings two networks closer than these are."""
         return sorted_values(self.form.layout, self._form.symmetry, rows)
 
 

@@ -33,6 +33,23 @@ class Gain(Part):
     """The best baseline."""
 
 
+class OtherGenerator(Part):
+    """What was found among networks that another generator made, which were read from files."""
+
+    read: int
+    """Networks in the files."""
+    not_finite: int
+    """How many of them have weights that aren't finite; these are left out."""
+    own_statistics: bool
+    """Whether the others keep the BatchNorm statistics that they came with."""
+    members: int
+    """How many of the others are members: within 0.01 tau of one, relabelled to fit."""
+    heldout: int
+    """How many are held-out members."""
+    repeated: int
+    """How many repeat an earlier one of them."""
+
+
 class Spectrum(Part):
     """Variances along the members' principal directions."""
 

@@ -15,6 +15,7 @@ from stages.evaluation.figure_parts import (
     Frontier,
     Gain,
     Histograms,
+    OtherGenerator,
     Part,
     Samples,
     Spectrum,
@@ -83,13 +84,15 @@ class Verdict(Part):
     """The mean score is at least the held-out members' mean less one standard deviation of theirs."""
     new: bool | None = None
     """The median distance to the nearest member is at least 0.9 of the held-out members', and the mean max IoU, if
-    there are test data, at most 0.05 above theirs. Unanswered where held-out members lie within 0.1 tau themselves."""
+    there are test data, at most 0.05 above theirs. Unanswered where held-out members lie within 0.1 tau themselves, or
+    another generator's networks are some of them."""
     better_than_baselines: bool | None = None
     """The mean score is higher, by more than two standard errors, than that of every baseline that gets as far from the
     members: of noise and interpolation read between their levels, of others from 0.95 of the distance on. Unanswered
     where none gets as far."""
     indistinguishable: bool | None = None
-    """No 97.5 % interval of a classifier's AUC against held-out members, by weights or by outputs, lies above 0.5."""
+    """No 97.5 % interval of a classifier's AUC against held-out members, by weights or by outputs, lies above 0.5.
+    Unanswered where another generator's networks are held-out members."""
 
 
 class Figures(Part):
@@ -130,6 +133,8 @@ class Figures(Part):
     are."""
     zoo: ZooSize | None = None
     """How many networks there are to compare with."""
+    generator: OtherGenerator | None = None
+    """What was found among the generated networks, if another generator made them; absent for the flow's."""
     verdict: Verdict = Verdict()
     """Answers about the generated networks."""
     sets: dict[str, SetFigures] = Field(default_factory=dict)
@@ -159,7 +164,8 @@ class Figures(Part):
 
     def write(self, folder: Path) -> None:
         """Write figures.json. Raises ValueError on NaN and infinity, which JSON doesn't have."""
-        write_json(folder / FILE, self.model_dump(mode="json", by_alias=True))
+        absent = {"generator"} if self.generator is None else None
+        write_json(folder / FILE, self.model_dump(mode="json", by_alias=True, exclude=absent))
 
 
 def read_figures(folder: Path) -> Figures:

@@ -10,17 +10,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stages.artifacts.members import dataset_of, own_buffers, runs_of
+from stages.artifacts.members import dataset_of, network_of, own_buffers, runs_of
 from stages.artifacts.pca import packed_subset
 from stages.canonical.alignment import ALIGNMENT, read_form, read_reference
 from stages.canonical.form import CanonicalForm
 from stages.context import Context
 from stages.datasets import Test
 from stages.evaluation.aligned_distance import AlignedDistance, Nearest
+from stages.evaluation.figure_parts import OtherGenerator
 from stages.evaluation.network_set import MemberReference, Role
+from stages.evaluation.other_generator import canonical_rows, found_among
 from stages.evaluation.results import Results, results_of
 from stages.flow.spaces.codes import Codes
 from stages.flow.spaces.pca import components
+from stages.nets.normalisation import running_statistics
 from stages.nets.stacked import NOTHING
 from stages.params.evaluate import EvaluateParams
 from stages.params.network import BatchNorm
@@ -78,7 +81,12 @@ class EvaluationInputs:
         return positions[self._few("held-out", len(positions))]
 
     def own_buffers(self, role: Role, which: Tensor | slice = slice(None)) -> dict[str, Tensor]:
-        """Buffers of (some of the) members or held-out members that no other network shares; none of other roles."""
+        """Buffers of (some of the) networks of a role that no other network shares: singular vectors of members, and
+        statistics that another generator's networks came with, if these are to be kept.
+        """
+        if role == "generated" and self._read is not None and self.sampled.attrs["generator"]["own_statistics"]:
+            tensors = self.sampled.layout.unflatten(self._read[which])
+            return {name: tensors[name] for name in running_statistics(self.completion.module)}
         positions = {"members": is_train(self.packed).nonzero().flatten(), "held-out": self._heldout}
         if role not in positions:
             return {}
@@ -93,8 +101,27 @@ class EvaluationInputs:
     @cached_property
     def generated(self) -> Tensor:
         """The parameters of the sampled networks, in canonical form; their buffers come after them in a row."""
+        if self._read is not None:
+            return self._read[:, : self.packed.layout.size]
         rows = self.sampled.rows()[:, : self.packed.layout.size]
         return rows if self.sampled.attrs.get("canonical", True) else self.canonical(rows, "generated")
+
+    @cached_property
+    def _read(self) -> Tensor | None:
+        """Another generator's networks, complete and in canonical form; None for the flow's."""
+        if "generator" not in self.sampled.attrs:
+            return None
+        inputs, alignment = self.test.inputs if self.test else None, self.canonical_path / ALIGNMENT
+        return canonical_rows(self.sampled, alignment, network_of(self.packed), inputs, self.params.seed)
+
+    @cached_property
+    def other_generator(self) -> OtherGenerator | None:
+        """What is found among another generator's networks; None for the flow's."""
+        if self._read is None:
+            return None
+        heldout = self.packed.rows()[~is_train(self.packed)]
+        counts, tau = self.sampled.attrs["generator"], self.reference.tau
+        return found_among(self.generated, self.members, heldout, self.distance, tau, counts)
 
     def canonical(self, rows: Tensor, purpose: str) -> Tensor:
         """Networks in canonical form, as the zoo's members are; `purpose` seeds the order of matching."""

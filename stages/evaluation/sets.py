@@ -10,7 +10,7 @@ from stages.evaluation.baseline import Baseline, Level
 from stages.evaluation.baselines import BASELINES
 from stages.evaluation.inputs import EvaluationInputs
 from stages.evaluation.network_set import NetworkSet, Role
-from stages.nets.normalisation import normalisers
+from stages.nets.normalisation import normalisers, running_statistics
 from stages.seeds import generator
 
 
@@ -28,7 +28,9 @@ class SetToMeasure:
         rows, reference, copied = self.rows(), inputs.reference, None
         own = inputs.own_buffers(self.role, inputs.measured if self.role == "members" else slice(None))
         if normalisers(inputs.completion.module) and self.role in ("members", "generated"):
-            copied = inputs.results(rows, inputs.completion.copied, own=own)
+            statistics = running_statistics(inputs.completion.module)
+            others = {name: values for name, values in own.items() if name not in statistics}
+            copied = inputs.results(rows, inputs.completion.copied, own=others)
         if self.role == "members" and len(rows) == len(reference.members):
             results = reference.results
         elif self.role == "held-out" and reference.heldout:

@@ -12,8 +12,10 @@ from stages.store.arrays import open_group, read
 from stages.store.artifact import read_manifest
 
 
-def curves(fitted: Path) -> tuple[Curves, Samples | None]:
-    """Fit's tables: losses and dispersion, and scores of samples on the way, if any were drawn."""
+def curves(fitted: Path | None) -> tuple[Curves | None, Samples | None]:
+    """Fit's tables: losses and dispersion, and scores of samples on the way, if any were drawn; None without a fit."""
+    if fitted is None:
+        return None, None
     watched = fitted / SAMPLE_SCORES
     samples = Samples.model_validate(_columns(watched)) if watched.exists() else None
     return Curves.model_validate(_columns(fitted / CURVES)), samples

@@ -1,5 +1,6 @@
 """The verdict: yes-or-no answers about the generated networks, by fixed thresholds."""
 
+from stages.evaluation.figure_parts import OtherGenerator
 from stages.evaluation.figures import SetFigures, Verdict
 from stages.evaluation.frontier import Sets, gain_over_baselines
 from stages.evaluation.metrics.novelty import distance_in_tau, max_iou
@@ -12,14 +13,20 @@ COPIED = 0.1
 """Networks nearer than this share of the distance that was to be expected are called copies."""
 
 
-def verdict(sets: Sets) -> Verdict:
-    """Answers as `Verdict` defines them. Without test data only the weights are judged."""
+def verdict(sets: Sets, found: OtherGenerator | None = None) -> Verdict:
+    """Answers as `Verdict` defines them. Without test data only the weights are judged.
+
+    Of another generator's networks it was `found` whether they are held-out members, beside which nothing is new.
+    """
     generated, heldout = sets["generated"], sets["held-out"]
     distance, usual = distance_in_tau.of(generated), distance_in_tau.of(heldout)
     assert distance is not None
     assert usual is not None
     far = distance >= FAR * usual if usual >= COPIED else None  # else held-out members are copies, too
     alike = indistinguishable(generated)
+    if found is not None and found.heldout:
+        far = far and None
+        alike = None
     scores, theirs = score.of(generated), score.of(heldout)
     overlap, their_overlap = max_iou.of(generated), max_iou.of(heldout)
     if scores is None or theirs is None or overlap is None or their_overlap is None:

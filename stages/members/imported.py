@@ -1,6 +1,6 @@
 """Members of an imported zoo: which networks the files hold, what they are called, and how they are split."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from glob import has_magic
@@ -15,6 +15,7 @@ from stages.members.choice import check_distinct, choose, fulfilling
 from stages.members.fact_sources import facts_of_files
 from stages.members.failures import together
 from stages.nets.registry import build
+from stages.params.checkpoint_files import CheckpointFiles
 from stages.params.checkpoints import CheckpointZoo, ImportedZoo
 from stages.params.facts import Facts
 from stages.store.checkpoint_files import Checkpoints, read_checkpoints
@@ -70,9 +71,18 @@ def _members(params: CheckpointZoo) -> list[Member]:
 @lru_cache(maxsize=4)
 def _members_in(params: CheckpointZoo, paths: tuple[tuple[str, Path], ...], contents: tuple[str, ...]) -> list[Member]:
     """The networks in files of these contents."""
-    expected, members = expected_by(params, build(params.network)), list[Member]()
-    failures: dict[str, DwfError] = {}
-    for name, path in paths:
+    members = networks_in(params, expected_by(params, build(params.network)), dict(paths))
+    check_distinct(zip(contents, dict(paths), strict=True))
+    return members
+
+
+def networks_in(params: CheckpointFiles, expected: Expected, paths: Mapping[str, Path]) -> list[Member]:
+    """Every network in these files, in their order, copies of others and those that `skip` leaves out, too.
+
+    Raises UsageError if a name in `skip` means nothing, and what is wrong with files that can't be read, naming all.
+    """
+    members, failures = list[Member](), dict[str, DwfError]()
+    for name, path in paths.items():
         try:
             found = _opened(params, path, expected)
         except DwfError as error:
@@ -82,7 +92,6 @@ def _members_in(params: CheckpointZoo, paths: tuple[tuple[str, Path], ...], cont
         members += [Member(path, i, n, size_of(path) // len(found)) for i, n in enumerate(names)]
     if failures:
         raise together(failures, len(paths))
-    check_distinct(zip(contents, dict(paths), strict=True))
     _check_named(params.skip, {*params.found(), *(member.name for member in members)})
     return members
 
@@ -94,12 +103,12 @@ def _check_named(skip: tuple[str, ...], names: set[str]) -> None:
             raise UsageError(f"zoo.skip: {pattern!r} is none of the zoo's files{did_you_mean(pattern, names)}")
 
 
-def expected_by(params: CheckpointZoo, module: nn.Module) -> Expected:
-    """What the zoo's files hold of this network, by the names that they have for it."""
+def expected_by(params: CheckpointFiles, module: nn.Module) -> Expected:
+    """What the files hold of this network, by the names that they have for it."""
     return Expected.of_module(module, params.rename, params.ignore)
 
 
-def matched(params: CheckpointZoo, members: Iterable[Member], expected: Expected) -> Iterator[Matched | DwfError]:
+def matched(params: CheckpointFiles, members: Iterable[Member], expected: Expected) -> Iterator[Matched | DwfError]:
     """The members' rows, or why there is none; a file of several members that follow each other is opened once."""
     for path, same in groupby(members, lambda member: member.path):
         try:
@@ -120,5 +129,5 @@ def _matched(found: Checkpoints, member: Member, expected: Expected) -> Matched 
     return Matched(row.row, checkpoint.notes + row.notes)
 
 
-def _opened(params: CheckpointZoo, path: Path, expected: Expected) -> Checkpoints:
+def _opened(params: CheckpointFiles, path: Path, expected: Expected) -> Checkpoints:
     return read_checkpoints(path, expected, params.key, params.ema)

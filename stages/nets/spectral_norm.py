@@ -31,6 +31,11 @@ def singular_vectors(module: nn.Module) -> Iterator[SingularVectors]:
                 yield SingularVectors(f"{name}_orig", f"{name}_u", f"{name}_v", hook.dim)
 
 
+def singular_vector_names(module: nn.Module) -> set[str]:
+    """The names of all singular vectors among the module's buffers."""
+    return {name for vectors in singular_vectors(module) for name in (vectors.left, vectors.right)}
+
+
 def with_singular_vectors(module: nn.Module, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The leading singular vectors [networks, length] of stacked weights [networks, ...], by their buffers' names.
 

@@ -1,16 +1,27 @@
-"""Parameters of sample."""
+"""Parameters of sample: networks drawn from the flow, and the union with those of another generator."""
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 from stages.params.base import Params
+from stages.params.imported_sample import ImportedSample
 from stages.params.network import BatchNorm
 
 
 class SampleParams(Params):
     """Generation of new networks: how many, and how the ODE is solved."""
 
+    source: Literal["flow"] = "flow"
+    """Origin of the networks: `flow`, the default."""
     networks: PositiveInt
     """Number of networks to generate."""
     method: Literal["euler", "heun", "rk4"] = "rk4"
@@ -37,6 +48,10 @@ class SampleParams(Params):
     seed: NonNegativeInt = 0
     """Seed of the source noise and of the members that integration starts from."""
 
+    def modules(self) -> tuple[str, ...]:
+        """Also the module that draws the networks."""
+        return (f"stages.sampling.sources.{self.source}", *super().modules())
+
     @model_validator(mode="after")
     def _starts_or_conditions(self) -> "SampleParams":
         if self.start_time and self.condition:
@@ -44,3 +59,12 @@ class SampleParams(Params):
                 "start_time > 0 starts from any member, whatever condition asks for; leave one of them out"
             )
         return self
+
+
+def _drawn_by_default(values: Any) -> Any:
+    """Set the default `source`, `flow`."""
+    return {"source": "flow", **values} if isinstance(values, dict) else values
+
+
+Sample = Annotated[SampleParams | ImportedSample, Field(discriminator="source"), BeforeValidator(_drawn_by_default)]
+"""The union of all origins of generated networks, told apart by `source`."""

@@ -19,7 +19,15 @@ IMPORTED_HELD_OUT = (
     "further networks of the zoo, chosen at random and never shown to the flow: an ideal generator can't be told from "
     "them"
 )
-GROUPED_MEMBERS = "the networks that the flow learned from, each compared with those of other training runs only"
+OTHER_GENERATOR = {
+    "members": "networks of the zoo that generated ones are compared with, each compared with the others only",
+    "held-out": "further networks of the zoo, which nothing is compared with: an ideal generator can't be told from "
+    "them, whether or not it learned from the members; whether this one has seen them can't be known",
+    "generated": "networks that another generator made, in the members' order of units; their BatchNorm statistics are "
+    "measured as those of all others, unless sample.batchnorm is own",
+}
+"""Of networks that weren't drawn from our flow."""
+ALONE, GROUPED = "compared with the others only", "compared with those of other training runs only"
 UNKNOWN = "a baseline that this version doesn't know"
 
 
@@ -37,7 +45,9 @@ def glossary(figures: Figures) -> list[Entry]:
     for name, entry in figures.sets.items():
         names.setdefault(kind(entry), []).append(name)
     meanings = MEANINGS | ({"held-out": IMPORTED_HELD_OUT} if figures.imported else {})
-    meanings |= {"members": GROUPED_MEMBERS} if figures.group is not None else {}
+    meanings |= OTHER_GENERATOR if figures.generator is not None else {}
+    if figures.group is not None:
+        meanings["members"] = meanings["members"].replace(ALONE, GROUPED)
     return [
         Entry(
             called[0] if len(called) == 1 else f"{called[0]}, ...",

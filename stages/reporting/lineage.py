@@ -34,6 +34,7 @@ PHRASES = (
     "{dim:,} dimensions",
     "kept the {picked} checkpoint",
     "{velocity_calls} calls of the velocity network",
+    "{not_finite:,} left out, as their weights aren't finite",
 )
 """In this order, each where a summary has all that it names."""
 
@@ -69,6 +70,7 @@ class Run:
     hardware: Mapping[str, str | int] = field(default_factory=dict)
     config: str = ""
     networks_per_minute: float | None = None
+    """How fast the flow generates; None for networks that were read."""
 
 
 def run_of(evaluated: Path) -> Run:
@@ -77,7 +79,7 @@ def run_of(evaluated: Path) -> Run:
     if not manifests:
         return Run()
     last = manifests[-1]
-    sampled = next((m for m in manifests if m.stage == "sample"), None)
+    sampled = next((m for m in manifests if m.stage == "sample" and "velocity_calls" in m.summary), None)
     return Run(
         experiment=last.experiment,
         created=now(),

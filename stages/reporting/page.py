@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from stages.evaluation.figures import Figures, Verdict
 from stages.params.network import MLP, Model
-from stages.reporting import data_used, definitions, sentences
+from stages.reporting import data_used, definitions, other_generator, sentences
 from stages.reporting.drawing import Plot
 from stages.reporting.glossary import glossary
 from stages.reporting.lineage import Run, single_values
@@ -24,7 +24,7 @@ QUESTIONS = {
 }
 """The verdict's answers as questions; its fields' descriptions say what is asked exactly."""
 LEADS: dict[str, tuple[Callable[[Figures], str], ...]] = {
-    "How good and how new": (sentences.gain,),
+    "How good and how new": (sentences.gain, other_generator.copies),
     "Like trained networks, as a set": (sentences.separability, sentences.heldout_distribution, sentences.repetition),
     "In use": (sentences.ensembles, sentences.further_training),
     "The members and their relabelling": (
@@ -108,6 +108,7 @@ def _subtitle(figures: Figures, run: Run) -> list[str]:
         f"{kind} {widths}".strip(),
         f"{figures.parameters:,.0f} parameters" if figures.parameters is not None else "",
         dataset.name if dataset else "",
+        "networks of another generator" if figures.generator else "",
         f"a subset of {dataset.train:,.0f} training examples" if dataset and dataset.train and trained_here else "",
         f"{figures.test_examples:,.0f} test examples" if figures.test_examples is not None else "",
         run.created.replace("T", " ").replace("Z", " UTC"),
@@ -139,6 +140,8 @@ def _scale(figures: Figures) -> str:
         sentences.sampled_members(figures),
         data_used.scored_on(figures),
         data_used.inputs(figures),
+        other_generator.statistics(figures),
+        other_generator.unknown(figures),
         "Without test data, metrics of outputs are left out." if figures.score is None else "",
     )
     return " ".join(part for part in parts if part)

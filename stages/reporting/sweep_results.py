@@ -74,6 +74,11 @@ class SweepResults(Part):
     rows: list[SweepRow]
 
     @property
+    def stages(self) -> list[str]:
+        """The stages of which some point has a result; networks of another generator have no fit."""
+        return max((list(point.keys) for point in self.points), key=len)
+
+    @property
     def words(self) -> ScoreText:
         """How scores are worded."""
         return SCORE_TEXTS[self.score or "accuracy"]

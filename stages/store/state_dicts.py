@@ -33,6 +33,8 @@ class Expected:
     naming: Naming
     infinite: Mapping[str, Tensor] = field(default_factory=dict)
     """Buffers with values that aren't finite in the module itself, such as the -inf of an attention mask."""
+    defaults: Mapping[str, Tensor] = field(default_factory=dict)
+    """Buffers that a file may lack, with the values that they then have."""
 
     @classmethod
     def of_module(
@@ -57,7 +59,7 @@ class Expected:
         """
         self._check_outside(self.naming.apply(tensors)[0], file)
         named, notes = self._renamed(tensors)
-        named = self._untied(named, file)
+        named = {**self.defaults, **self._untied(named, file)}
         self._check_names(named, file)
         for slot in self.layout.slots:
             _check_kind(slot, named[slot.name], file)

@@ -40,7 +40,7 @@ PAGE = (PROJECT / "conf" / "README.md").read_text()
 SECTIONS = {
     "zoo": tuple(name for name in MODELS if name == "ZooParams" or name.endswith("Zoo")),
     "fit": ("FitParams",),
-    "sample": ("SampleParams",),
+    "sample": ("SampleParams", "ImportedSample"),
 } | {
     "canonicalize": ("CanonicalizeParams",),
     "evaluate": ("EvaluateParams",),

@@ -151,9 +151,9 @@ def _best_baselines(figures: Figures) -> dict[str, SetFigures]:
 
 @plot(
     "Novel and performant",
-    "The share of networks that reach the bar and are farther than a margin from every member. Held-out members, never "
-    "shown to the flow, are what to reach; dashed are the three baselines with the largest shares on average over the "
-    "margins, if any have a share.",
+    "The share of networks that reach the bar and are farther than a margin from every member. Held-out members "
+    "are what to reach; dashed are the three baselines with the largest shares on average over the margins, if any "
+    "have a share.",
 )
 def novel_and_performant(figures: Figures) -> Figure | None:
     """N&P by margin for generated and held-out networks and the best baselines."""

@@ -13,6 +13,7 @@ from stages.evaluation.figure_parts import (
     FineTuning,
     Flatness,
     Gain,
+    OtherGenerator,
     ScoreCurve,
 )
 from stages.evaluation.figures import Figures, SetFigures
@@ -20,7 +21,7 @@ from stages.evaluation.metrics import COLUMNS
 from stages.evaluation.metrics.performance import EnsembleCurve
 from stages.evaluation.verdict import verdict
 from stages.params.dataset import Table
-from stages.reporting import data_used, definitions, sentences
+from stages.reporting import data_used, definitions, other_generator, sentences
 from stages.reporting.glossary import glossary
 from stages.reporting.plots import PLOTS
 
@@ -87,6 +88,12 @@ def own(**figures: object) -> Figures:
     return figures_of({"generated": set_figures("generated", **figures)})  # pyright: ignore[reportArgumentType]
 
 
+def theirs(**found: int) -> Figures:
+    """Twenty networks of another generator, among which this was found, beside the usual sets."""
+    counts = {"read": 20, "not_finite": 0, "own_statistics": 0, "members": 0, "heldout": 0, "repeated": 0} | found
+    return figures_of(SETS, generator=OtherGenerator.model_validate(counts), score="accuracy")
+
+
 def _all_meanings(figures: Figures) -> str:
     return " ".join(entry.meaning for entry in glossary(figures))
 
@@ -95,6 +102,7 @@ GAUSSIAN = set_figures("baseline", 0.97, 1.1, 0.5, family="gaussian")
 DIGITS = Figures(dataset=Table(name="digits"), test_examples=450)
 SPREAD = {"held-out": heldout(dispersion_by_direction=[0.9, 7.5])}
 SETS = {"members": set_figures("members"), "held-out": heldout(), "noise 0.6": set_figures("baseline", family="noise")}
+SETS_DRAWN = {**SETS, "generated": generated()}
 CLAIMS = {
     "accurate": Claim(
         sentences.verdict, "As accurate as held-out members: yes", judged(generated()), judged(generated(0.94))
@@ -220,6 +228,20 @@ CLAIMS = {
     "inputs": Claim(
         data_used.inputs, "Inputs: as they are", Figures(inputs="as they are"), Figures(inputs="(x - 5) / 6")
     ),
+    "no copies": Claim(other_generator.copies, "none is a member", theirs(), theirs(repeated=1)),
+    "copies of members, in files": Claim(other_generator.copies, "3 are members", theirs(members=3), theirs()),
+    "copies of held-out members": Claim(
+        other_generator.copies, "1 is a held-out member", theirs(heldout=1), theirs(members=1)
+    ),
+    "nobody knows what it saw": Claim(
+        other_generator.unknown, "test examples or held-out members among it", theirs(), figures_of(SETS)
+    ),
+    "statistics of their own": Claim(
+        other_generator.statistics, "keep the BatchNorm statistics", theirs(own_statistics=1), theirs()
+    ),
+    "drawn from the flow": Claim(_all_meanings, "networks drawn from the flow", figures_of(SETS_DRAWN), theirs()),
+    "learned from by the flow": Claim(_all_meanings, "that the flow learned from", figures_of(SETS), theirs()),
+    "never shown": Claim(_all_meanings, "never shown to the flow", figures_of(SETS), theirs()),
     "trained alike": Claim(
         _all_meanings,
         "trained as the members were",
@@ -237,7 +259,7 @@ def test_what_is_claimed_where_it_is_true_is_not_claimed_where_it_is_false(claim
 
 def test_every_sentence_has_its_claims_here():
     said = {claim.says.__name__ for claim in CLAIMS.values()}
-    for module in (sentences, definitions, data_used):
+    for module in (sentences, definitions, data_used, other_generator):
         own_functions = {name for name, f in getmembers(module, isfunction) if f.__module__ == module.__name__}
         public = {name for name in own_functions if not name.startswith("_")} - SAYS_ELSE - {"speed"}
         assert public <= said
