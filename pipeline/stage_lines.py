@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from rich.cells import set_cell_size
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -29,16 +29,20 @@ WIDE, NARROW = 100, 64
 
 
 class StageLines:
-    """One line per stage, from before the first has begun.
+    """One line for each of some stages, from before the first has begun.
 
     `sizes`: what each stage makes, for its rate. `quiet` shows nothing.
     """
 
     def __init__(
-        self, console: Console, sizes: Mapping[str, tuple[int, str]] | None = None, quiet: bool = False
+        self,
+        console: Console,
+        sizes: Mapping[str, tuple[int, str]] | None = None,
+        quiet: bool = False,
+        stages: Sequence[str] = STAGES,
     ) -> None:
         self.console, self.clock = console, time.monotonic
-        self.stages = {stage: StageProgress(stage, (sizes or {}).get(stage)) for stage in STAGES}
+        self.stages = {stage: StageProgress(stage, (sizes or {}).get(stage)) for stage in stages}
         self.lock = threading.RLock()
         self.waiting_for, self.waiting_since = "", 0.0
         self.redraws = console.is_terminal and not console.is_dumb_terminal and not quiet

@@ -1,4 +1,4 @@
-"""How far one stage is: its state, the time it has taken, the time that is left, and its rate."""
+"""The progress of one stage: its state, the time it has taken, the time that is left, and its rate."""
 
 from collections import deque
 from dataclasses import dataclass, field

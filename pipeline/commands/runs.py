@@ -115,7 +115,7 @@ def stage(
     before = [step for step in planned[:-1] if step.ref is None]
     if only and before:
         raise DwfError(f"{name} needs {before[0].stage}, which isn't there ({before[0].why}); run it, or drop --only")
-    with interruptible(), terminal.lines(sizes_of(runner.experiment)) as lines:
+    with interruptible(), terminal.lines(sizes_of(runner.experiment), wanted) as lines:
         runner.watch = lines.watch
         ref = run_directly(runner, lines.done, name)
     terminal.give({"stage": name, "key": ref.key, "path": ref.path, "reused": planned[-1].ref is not None}, [ref.path])

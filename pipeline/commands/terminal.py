@@ -1,4 +1,4 @@
-"""What every command has: --json, --quiet and --debug, and the terminal that they make."""
+"""Options that every command has (--json, --quiet, --debug), and the terminal that they make."""
 
 import inspect
 import os
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec
 
 import typer
 
+from pipeline.dag import STAGES
 from stages.errors import Interrupted
 
 if TYPE_CHECKING:  # loaded by those commands that draw
@@ -62,11 +63,11 @@ class Terminal:
         elif self.quiet:
             sys.stdout.writelines(f"{line}\n" for line in brief)
 
-    def lines(self, sizes: Mapping[str, tuple[int, str]] | None = None) -> "StageLines":
+    def lines(self, sizes: Mapping[str, tuple[int, str]] | None = None, stages: Sequence[str] = STAGES) -> "StageLines":
         """A line per stage, to be used as a context."""
         from pipeline.stage_lines import StageLines
 
-        return StageLines(self.console, sizes, quiet=self.quiet)
+        return StageLines(self.console, sizes, self.quiet, stages)
 
     @contextmanager
     def busy(self, what: str) -> Iterator[None]:

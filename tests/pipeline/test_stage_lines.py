@@ -46,6 +46,8 @@ def test_all_stages_stand_there_before_the_first_has_begun():
     lines, _ = lines_on(Console(file=io.StringIO(), force_terminal=True, width=80))
     assert [line.split()[1] for line in drawn(lines, 80)] == list(STAGES)
     assert all("%" not in line for line in drawn(lines, 80))
+    some = StageLines(lines.console, stages=STAGES[:2])
+    assert [line.split()[1] for line in drawn(some, 80)] == list(STAGES[:2])
 
 
 @pytest.mark.parametrize("width", [80, 120])

@@ -199,7 +199,7 @@ def test_the_command_fails_at_the_end_if_a_point_did(dwf: Dwf, store: Path):
     [
         ([SMOKE], "nothing varies"),
         ([SMOKE, "--grid", "fit.stesp=1,2"], "did you mean 'steps'"),
-        (["--grid", "fit.seed=1,2"], "Missing argument"),
+        (["--grid", "fit.seed=1,2"], "missing argument"),
         ([SMOKE, SMOKE, "--grid", "fit.seed=1,2"], "expected one configuration"),
         (["conf/sweeps/smok.yaml"], "did you mean 'conf/sweeps/smoke.yaml'"),
     ],
