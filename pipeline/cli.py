@@ -164,14 +164,25 @@ def verify(
 @app.command()
 def export(
     artifact: Annotated[str, typer.Argument(help="A sampled artifact, or `sample` for the latest.")],
-    folder: Annotated[Path, typer.Argument(help="Where the .safetensors files go.")],
+    folder: Annotated[Path, typer.Argument(help="Where the files go.")],
+    networks: Annotated[
+        list[str] | None, typer.Option("--network", metavar="NAME", help="One network, or further ones; else all.")
+    ] = None,
+    hub: Annotated[bool, typer.Option("--hub", help="A folder per network, as model hubs want it.")] = False,
+    onnx: Annotated[
+        Path | None, typer.Option("--onnx", metavar="FILE", help="Also their ensemble, as one ONNX file.")
+    ] = None,
     store: Store = None,
 ) -> None:
-    """Write each generated network as a .safetensors file that plain torch loads."""
-    from stages.artifacts.export import export_networks
+    """Write each generated network as a .safetensors file that plain torch loads, with a card of how good they are."""
+    from stages.exporting.ensemble import export_ensemble
+    from stages.exporting.folders import export_files, export_hub
 
-    count = export_networks(_artifact(artifact, store), folder)
+    path, names = _artifact(artifact, store), networks or []
+    count = (export_hub if hub else export_files)(path, folder, names)
     typer.echo(f"{count} networks written to {folder}")
+    if onnx:
+        typer.echo(f"the ensemble of {export_ensemble(path, onnx, names)} networks written to {onnx}")
 
 
 @app.command()
