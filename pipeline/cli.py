@@ -15,6 +15,7 @@ from rich.console import Console
 from pipeline.config import PROJECT, Experiment, load
 from pipeline.console import StageLines, human_size, plan_table, show_results
 from pipeline.dag import STAGES
+from pipeline.loggers.run_log import logged
 from pipeline.runner import Runner, run_directly
 from stages.errors import DwfError, Interrupted, UsageError, did_you_mean
 from stages.store.artifact import FOLDERS, artifact_path, read_latest
@@ -54,7 +55,7 @@ def run(
     experiment = load(config, overrides or (), store, data_root)
     console = _console()
     planned = Runner(experiment).plan()
-    with _interruptible(), StageLines(console) as lines:
+    with _interruptible(), StageLines(console) as shown, logged(experiment, shown) as lines:
         if all(step.ref for step in planned):  # nothing to do: no server, no torch
             for step in planned:
                 assert step.ref

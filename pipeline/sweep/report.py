@@ -14,6 +14,7 @@ from rich.table import Table
 from pipeline.console import StageLines
 from pipeline.dag import STAGES
 from pipeline.keys import KEY_FORMAT, sources
+from pipeline.loggers.run_log import logged
 from pipeline.runner import versions
 from pipeline.sweep.points import Point, points_of
 from pipeline.sweep.run import Results, run_points
@@ -23,6 +24,7 @@ from stages.evaluation.figures import Figures, json_of, read_figures
 from stages.reporting.sweep_results import PointResults, SweepResults, columns, measured, rows, value_text
 from stages.store.artifact import artifact_path, building, find, note_latest, now, publish, read_manifest
 from stages.store.files import FORMAT_VERSION, write_json
+from stages.store.refs import Ref
 
 STAGE = "sweep"
 
@@ -137,6 +139,27 @@ def sweep_table(sweep: SweepResults) -> Table:
     return table
 
 
+def tell_loggers(points: Sequence[Point], results: Results) -> None:
+    """Tell each finished point's tracker what its stages found, as if they had just been done."""
+    for point in points:
+        if point.experiment.logger == "none" or results.failure(point):
+            continue
+        named = point.experiment.model_copy(update={"name": f"{point.experiment.name}: {point.label}"})
+        with logged(named, Unseen()) as log:
+            for step in point.steps.values():
+                log.done(step.stage, results.refs[step.key], True)
+
+
+class Unseen:
+    """A listener that shows nothing."""
+
+    def watch(self, stage: str, share: float, note: str) -> None:
+        """Show nothing."""
+
+    def done(self, stage: str, ref: Ref, reused: bool) -> None:
+        """Show nothing."""
+
+
 def sweep(
     file: Path,
     axes: Sequence[str],
@@ -155,6 +178,7 @@ def sweep(
     with StageLines(console) as lines:
         results = run_points(points, jobs or min(len(points), points[0].experiment.threads), lines.watch)
     console.print(results.count(points))
+    tell_loggers(points, results)
     swept = sweep_results(described, points, results, overrides)
     failed = [f"{point.label}: {why}" for point in points if (why := results.failure(point))]
     if len(failed) < len(points):
