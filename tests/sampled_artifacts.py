@@ -15,7 +15,12 @@ from stages.store.weights import write_weights
 
 
 def sampled_artifact(
-    root: Path, network: Network, count: int = 2, dataset: dict[str, Any] | None = None, fitted: bool = True
+    root: Path,
+    network: Network,
+    count: int = 2,
+    dataset: dict[str, Any] | None = None,
+    fitted: bool = True,
+    params: dict[str, Any] | None = None,
 ) -> Path:
     """An artifact of `count` networks, named n0, n1, ..., as if a flow had drawn them, or as if none had."""
     modules = [build(network, seed) for seed in range(count)]
@@ -24,7 +29,8 @@ def sampled_artifact(
     rows = torch.stack([layout.flatten({slot.name: state[slot.name] for slot in layout.slots}) for state in states])
     attrs = {"network": network.model_dump(mode="json"), "dataset": dataset, "stage": "sample"}
     upstream = {"packed": "p"} | ({"fitted": "f"} if fitted else {})
-    facts = {name: {} for name in ("params", "code", "versions", "summary")} | {"upstream": upstream}
+    facts: dict[str, Any] = {name: {} for name in ("code", "versions")}
+    facts |= {"upstream": upstream, "params": params or {}, "summary": {"networks": count}}
     about = {"format_version": FORMAT_VERSION, "stage": "sample", "key": "k", "experiment": "test", "created": "now"}
     about |= {"seconds": 1.0, "peak_memory_mb": 1.0, "device": "cpu", "threads": 1}
     with building(root, "sample", "k") as work:

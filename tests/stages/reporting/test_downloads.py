@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 import yaml
 from made_up_figures import RUN, made_up
+from sampled_artifacts import sampled_artifact
 from smoke import Done
 
 from pipeline.config import PROJECT, load
 from stages.evaluation.figures import Figures, read_figures
+from stages.params.network import MLP
 from stages.reporting.downloads import downloads
 from stages.reporting.lineage import Run, run_of
 
@@ -52,6 +54,17 @@ def test_the_configuration_gives_the_same_keys(finished: tuple[Path, Done], tmp_
         assert again.params(stage) == before.params(stage)
     assert again.name == before.name
     assert not run.by_content
+    assert run.seeds == {f"{stage}.seed": 0 for stage in run.seeds}
+    assert {"zoo.seed", "fit.seed", "sample.seed", "evaluate.seed"} <= run.seeds.keys()
+
+
+def test_seeds_are_found_wherever_they_are_and_so_are_hashes_of_files(tmp_path: Path):
+    params = {"seed": 3, "inner": {"seed": 7, "files": {"a.pt": "0123456789abcdef"}}, "name": "deadbeef"}
+    network = MLP(widths=(2, 2))
+    run = run_of(sampled_artifact(tmp_path / "some", network, params=params))
+    assert run.seeds == {"sample.seed": 3, "sample.inner.seed": 7}
+    assert run.by_content
+    assert not run_of(sampled_artifact(tmp_path / "none", network, params={"name": "deadbeef"})).by_content
 
 
 @pytest.mark.parametrize("name", ["mnist_mlp", "fashion_vit", "digits_cnn", "digits_two", "reviews_bert"])
