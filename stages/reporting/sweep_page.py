@@ -46,6 +46,7 @@ def write_page(path: Path, sweep: SweepResults, created: str, versions: Mapping[
         verdict=verdict(sweep),
         best=best(sweep),
         report_of=report_of,
+        seeds=[sweep.names[seed] for seed in replicated(sweep.varied)],
         reports=[reports(sweep, row) for row in sweep.rows],
         kept=list(sweep.rows[0].values),
         several=any(row.runs > 1 for row in sweep.rows),
@@ -68,10 +69,10 @@ def report_of(point: PointResults) -> str:
 
 
 def reports(sweep: SweepResults, row: SweepRow) -> list[tuple[str, str]]:
-    """The reports of a row's runs: what each is called, by its seeds if there are several, and where it lies."""
+    """The reports of a row's runs: what each is called, its seeds where these vary, and where it lies."""
     found = [p for p in sweep.points if not p.failed and all(p.values[key] == v for key, v in row.values.items())]
     seeds = replicated(sweep.varied)
-    names = [", ".join(f"{sweep.names[seed]} {value_text(point.values[seed])}" for seed in seeds) for point in found]
+    names = [" ".join(value_text(point.values[seed]) for seed in seeds) for point in found]
     return [(name or "report", report_of(point)) for name, point in zip(names, found, strict=True)]
 
 

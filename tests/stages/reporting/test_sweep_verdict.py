@@ -60,9 +60,7 @@ def test_of_several_runs_it_is_said_how_many():
     assert "new: yes)" in alike
 
 
-@pytest.mark.parametrize(
-    ("figures", "caution"), [({"score": 0.9}, "so that they flatter it"), ({}, "of the weights alone")]
-)
+@pytest.mark.parametrize(("figures", "caution"), [({"score": 0.9}, "which flatters it"), ({}, "of weights alone")])
 def test_it_is_said_what_the_best_was_chosen_by(figures: dict[str, float], caution: str):
     assert caution in verdict(sweep_of(point(1, **figures), point(2, **figures)))
 
@@ -73,4 +71,4 @@ def test_one_combination_is_not_called_the_best():
 
 def test_reports_of_a_row_are_those_of_its_finished_runs():
     sweep = sweep_of(point(1, 0, score=0.9), point(1, 1, failed="diverged"), point(2, 0, score=0.5))
-    assert reports(sweep, sweep.rows[0]) == [("seed 0", "../../7_report/1-0/report.html")]
+    assert reports(sweep, sweep.rows[0]) == [("0", "../../7_report/1-0/report.html")]
