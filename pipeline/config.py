@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self, get_args, get_origin
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, Field, PositiveInt, ValidationError, model_validator
@@ -35,6 +35,8 @@ class Experiment(Params):
     """Device of all computation: `auto` (CUDA if there is any), `cpu`, `cuda` or `cuda:N`."""
     threads: PositiveInt = Field(default_factory=lambda: os.cpu_count() or 1)
     """Number of CPU threads in all, shared by shards of the zoo that are trained side by side."""
+    logger: Literal["none", "mlflow", "wandb"] = "none"
+    """Tracker that a run is logged to, beside the artifacts: `mlflow`, `wandb` (each an extra) or `none`."""
     zoo: Zoo
     """Zoo of members: trained here, or imported from checkpoints."""
     canonicalize: CanonicalizeParams = CanonicalizeParams()

@@ -21,6 +21,7 @@ from filelock import FileLock
 from pipeline.config import Experiment
 from pipeline.dag import dag
 from pipeline.keys import KEY_FORMAT, differences, key_of, sources
+from pipeline.revision import commit
 from stages.errors import DwfError, Interrupted, NotComplete
 from stages.store.artifact import (
     artifact_path,
@@ -275,8 +276,10 @@ def _explained(work: Path) -> Iterator[None]:
 
 
 def versions() -> dict[str, str]:
-    """The versions of Python and of the libraries that decide about results."""
-    return {"python": platform.python_version()} | {name: metadata.version(name) for name in LIBRARIES}
+    """The versions of Python and of the libraries that decide about results, and the sources' commit, if any."""
+    libraries = {name: metadata.version(name) for name in LIBRARIES}
+    own = commit()
+    return {"python": platform.python_version()} | libraries | ({"commit": own} if own else {})
 
 
 def _device_name(name: str) -> str:

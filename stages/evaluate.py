@@ -22,6 +22,7 @@ from stages.evaluation.inputs import EvaluationInputs, comparable
 from stages.evaluation.metrics import METRICS
 from stages.evaluation.metrics.performance import score
 from stages.evaluation.other_generator import cautions
+from stages.evaluation.outliers import check_outliers
 from stages.evaluation.sets import SetToMeasure, sets
 from stages.evaluation.upstream import alignment, curves, recorded_summary
 from stages.evaluation.verdict import verdict
@@ -88,8 +89,11 @@ def _inputs(
 ) -> EvaluationInputs:
     packed = comparable(packed, sampled, ctx.out / "sets")
     dataset = dataset_of(packed)
-    test = load_test(dataset, ctx.data_root) if dataset else None
-    return EvaluationInputs(packed, sampled, canonical, test, params, ctx)
+    test, outliers = load_test(dataset, ctx.data_root) if dataset else None, None
+    if test and params.ood:
+        outliers = load_test(params.ood, ctx.data_root)
+        check_outliers(params.ood.name, test, outliers)
+    return EvaluationInputs(packed, sampled, canonical, test, params, ctx, outliers)
 
 
 def _train_and_test(ctx: Context, dataset: Dataset) -> tuple[Train, Test]:
@@ -145,6 +149,7 @@ def _figures(inputs: EvaluationInputs, measured: dict[str, SetFigures]) -> Figur
         network=network_from(packed.attrs["network"]),
         parameters=packed.layout.size,
         test_examples=len(test.targets) if test else None,
+        ood=inputs.params.ood if inputs.outliers else None,
         inputs=describe_inputs(dataset_from(description)) if description else None,
         imported=UNKNOWN in packed.facts("initialisation"),
         score=score_name(test.targets) if test else None,

@@ -1,11 +1,9 @@
 """Stage 4: train the flow that carries noise to networks."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -24,6 +22,7 @@ from stages.flow_training.batches import Batch, Batches, prefetched
 from stages.flow_training.checkpoint import COLUMNS, TrainState, moving_average, write_table
 from stages.flow_training.compute import check_memory, free_memory, precision, threads
 from stages.flow_training.data import FlowData, flow_data
+from stages.flow_training.events import Events, events
 from stages.flow_training.monitor import SAMPLE_COLUMNS, Monitor, monitor_of
 from stages.flow_training.optimizer import learning_rate, optimizers
 from stages.flow_training.output_loss import OutputLoss, output_loss_of
@@ -102,7 +101,9 @@ class _Trainer:
         state, p = self._initial(), self.params
         if (self.ctx.out / CHECKPOINT).exists():
             state.load(self.ctx.out / CHECKPOINT, self.ctx.device)
-        with _events(self.ctx.out / "events", state.step) as log:
+        with events(self.ctx.out, state.step) as log:
+            if not state.step:
+                log.parameters(p, COLUMNS)
             while state.step < p.steps and not state.stalled(p.patience_checks):
                 torch.manual_seed(seed_of(p.seed, "fit", state.step))  # dropout
                 loss = self._block(state)
@@ -152,7 +153,7 @@ class _Trainer:
         return map(self.batches.draw, range(start, stop))
 
     @torch.no_grad()
-    def _check(self, state: TrainState, loss: float, log: Callable[[str, float, int], None]) -> None:
+    def _check(self, state: TrainState, loss: float, log: Events) -> None:
         """Add a row to the curves, and now and then one about samples; keep the averaged weights if no earlier ones did
         better on held-out members.
         """
@@ -164,16 +165,19 @@ class _Trainer:
         heldout = float(self._loss(network, self.heldout))
         if all(heldout < row[2] for row in state.curves):
             state.best = state.weights()
-        dispersion = self.data.dispersion(self._samples(network, PROBES, "dispersion").cpu())
+        generated = self._samples(network, PROBES, "dispersion").cpu()
+        dispersion = self.data.dispersion(generated)
         state.curves.append([state.step, loss, heldout, dispersion])
         evaluated, due = (EVALUATIONS * step // p.steps for step in (state.step - p.check_every_steps, state.step))
         if self.monitor and evaluated < due:
             samples = self._samples(network, p.eval_samples, "watch")
             state.samples.append([state.step, *self.monitor.evaluate(samples)])
+        if evaluated < due:
+            log.points(generated, state.step)
+            log.weights(network, state.step)
         for columns, rows in ((COLUMNS, state.curves), (SAMPLE_COLUMNS, state.samples)):
             if rows and rows[-1][0] == state.step:
-                for name, value in zip(columns[1:], rows[-1][1:], strict=True):
-                    log(f"fit/{name}", value, state.step)
+                log.row(columns, rows[-1])
 
     def _samples(self, network: nn.Module, count: int, purpose: str) -> Tensor:
         """The same noise at every check, carried to points in a few steps."""
@@ -202,15 +206,3 @@ def _note(state: TrainState, params: FitParams) -> str:
         _, score, _, novelty, both = state.samples[-1]
         note += f", samples {score:.3f} at {novelty:.2f} tau, N&P {both:.2f}"
     return note
-
-
-@contextmanager
-def _events(folder: Path, step: int) -> Iterator[Callable[[str, float, int], None]]:
-    """A function that writes one figure as a TensorBoard event."""
-    from torch.utils.tensorboard import SummaryWriter
-
-    writer = SummaryWriter(str(folder), purge_step=step or None)
-    try:
-        yield writer.add_scalar
-    finally:
-        writer.close()

@@ -1,14 +1,12 @@
 """Stage 7, the last page of the six: an evaluation shown, from its figures alone."""
 
-import csv
-from pathlib import Path
 from typing import Any
 
 from stages.context import Context
 from stages.evaluation.figures import Figures, read_figures
-from stages.evaluation.metrics import METRICS
 from stages.params.base import Params
 from stages.reporting import data_used, other_generator, sentences
+from stages.reporting.downloads import figures_csv
 from stages.reporting.lineage import Run, run_of
 from stages.reporting.page import title, write_page
 from stages.reporting.summary import ReportSummary, SummaryRow
@@ -21,20 +19,9 @@ def report(evaluated: Ref, params: Params, ctx: Context) -> dict[str, Any]:
     del params  # it has none
     figures, run = read_figures(evaluated.path), run_of(evaluated.path)
     write_page(ctx.out / "report.html", figures, run, pictures=ctx.out)
-    write_csv(ctx.out / "figures.csv", figures)
+    (ctx.out / "figures.csv").write_text(figures_csv(figures), encoding="utf-8", newline="")
     summary_of(figures, run).write(ctx.out)
     return {"plots": len(list(ctx.out.glob("*.png")))}
-
-
-def write_csv(path: Path, figures: Figures) -> None:
-    """A line per set with every metric's one number, in full precision; empty where it wasn't measured."""
-    metrics = [metric for metric in METRICS.values() if metric.is_number]
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["set", "role", "networks", *(metric.name for metric in metrics)])
-        for name, entry in figures.sets.items():
-            values = (metric.number(entry) for metric in metrics)
-            writer.writerow([name, entry.role, entry.networks, *("" if v is None else v for v in values)])
 
 
 def summary_of(figures: Figures, run: Run) -> ReportSummary:

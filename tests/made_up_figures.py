@@ -70,7 +70,14 @@ def _set(rng: np.random.Generator, networks: int, level: Level) -> SetFigures:
     }
     if level.role != "baseline":
         metrics["ensemble_curve"] = _ensembles(level.accuracy, 0.001 if level.role == "generated" else 0.012)
+    if level.family == "noise":
+        metrics["ensemble_curve"] = _ensembles(level.accuracy, 0.002)
+    if level.role != "held-out":
+        metrics["data_copying"] = 9.0 * min(level.distance - 1.02, 1.0)
+    nearest = accuracies if level.distance < 0.1 else 0.963 + 0.002 * rng.standard_normal(networks)
     points = {"score": accuracies.tolist(), "distance_in_tau": distances.tolist(), "max_iou": ious.tolist()}
+    points["nearest_member_score"] = nearest.tolist()
+    metrics["nearest_member_score"] = _summary(nearest)
     any_strength = level.family in ("noise", "interpolation")
     return SetFigures(
         role=level.role, family=level.family, any_strength=any_strength, networks=networks, points=points, **metrics
@@ -110,6 +117,8 @@ def _ensembles(accuracy: float, gain: float) -> EnsembleCurve:
         score=[accuracy + gain * r for r in levelling],
         loss=[0.13 - 2 * gain * r for r in levelling],
         ece=[0.01 + 0.3 * gain * r for r in levelling],
+        brier=[0.06 - gain * r for r in levelling],
+        ood_auroc=[0.91 + 2 * gain * r for r in levelling],
     )
 
 
@@ -157,6 +166,7 @@ def made_up(networks: int = 100) -> Figures:
     sets = {name: _set(rng, networks, level) for name, level in LEVELS.items()}
     return Figures(
         dataset=Images(name="mnist"),
+        ood=Images(name="fashion_mnist"),
         network=MLP(widths=(784, 32, 32, 10)),
         parameters=26506,
         test_examples=10000,
@@ -245,7 +255,15 @@ RUN = Run(
         for i, stage in enumerate(STAGES, 1)
     ),
     config="zoo:\n  members: 100\n  note: " + "long " * 60,
+    seeds={"zoo.seed": 0, "fit.seed": 3},
     hardware={"device": "cpu", "threads": 2, "processor": "Intel(R) Xeon(R) Processor @ 2.10GHz"},
-    versions={"python": "3.11.2", "torch": "2.15.0", "numpy": "2.4.0", "zarr": "3.1.5", "dwf": "0.1.0"},
+    versions={
+        "python": "3.11.2",
+        "torch": "2.15.0",
+        "numpy": "2.4.0",
+        "zarr": "3.1.5",
+        "dwf": "0.1.0",
+        "commit": "6aa7ae36f9ab",
+    },
     networks_per_minute=1234.5,
 )

@@ -81,16 +81,29 @@ def export(
             autocompletion=complete_artifact,
         ),
     ],
-    folder: Annotated[Path, typer.Argument(help="Where the .safetensors files go.")],
+    folder: Annotated[Path, typer.Argument(help="Where the files go.")],
+    networks: Annotated[
+        list[str] | None, typer.Option("--network", metavar="NAME", help="One network, or further ones; else all.")
+    ] = None,
+    hub: Annotated[bool, typer.Option("--hub", help="A folder per network, as model hubs want it.")] = False,
+    onnx: Annotated[
+        Path | None, typer.Option("--onnx", metavar="FILE", help="Also their ensemble, as one ONNX file.")
+    ] = None,
     store: Store = None,
 ) -> None:
-    """Write each generated network as a .safetensors file that plain torch loads."""
+    """Write each generated network as a .safetensors file that plain torch loads, with a card of how good they are."""
     from pipeline.artifact_names import resolve
 
     with terminal.busy("writing networks"):
-        from stages.artifacts.export import export_networks
+        from stages.exporting.ensemble import export_ensemble
+        from stages.exporting.folders import export_files, export_hub
 
-        path = resolve(artifact, store_root(store), ("sample",))
-        count = export_networks(path, folder)
+        path, names = resolve(artifact, store_root(store), ("sample",)), networks or []
+        count = (export_hub if hub else export_files)(path, folder, names)
+        together = export_ensemble(path, onnx, names) if onnx else 0
     terminal.say(f"{count} networks written to {folder}")
-    terminal.give({"artifact": path, "folder": folder.absolute(), "networks": count}, [folder])
+    document: dict[str, object] = {"artifact": path, "folder": folder.absolute(), "networks": count}
+    if onnx:
+        terminal.say(f"the ensemble of {together} networks written to {onnx}")
+        document["ensemble"] = onnx.absolute()
+    terminal.give(document, [folder, *([onnx] if onnx else [])])

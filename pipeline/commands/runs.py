@@ -36,13 +36,15 @@ def run(
     with terminal.busy(f"reading {config} and the sources that its keys depend on"):
         from pipeline.config import load
         from pipeline.console import sizes_of
+        from pipeline.loggers.run_log import logged
         from pipeline.runner import Runner, run_directly
 
         experiment = load(config, overrides, store, data_root)
         planned = Runner(experiment).plan()
     there = sum(step.ref is not None for step in planned)
     terminal.say(f"{experiment.name}: {there} of {len(planned)} stages are there, below {experiment.store_root}")
-    with interruptible(), terminal.lines(sizes_of(experiment)) as lines:
+    shown = terminal.lines(sizes_of(experiment), [step.stage for step in planned])
+    with interruptible(), shown, logged(experiment, shown) as lines:
         if there == len(planned):  # nothing to do: no server, no torch
             for step in planned:
                 assert step.ref
@@ -52,7 +54,7 @@ def run(
         else:
             from pipeline.prefect.launch import run_with_prefect
 
-            lines.wait_for("Prefect starts, which takes some seconds; --direct does without it")
+            shown.wait_for("Prefect starts, which takes some seconds; --direct does without it")
             run_with_prefect(config, overrides, store, data_root, experiment, lines)
     conclude(terminal, experiment.name, planned, store, began)
 
@@ -101,9 +103,9 @@ def stage(
     """Run one stage, and the missing ones before it, without a server."""
     if name not in STAGES:
         raise UsageError(f"{name!r} is no stage{did_you_mean(name, STAGES)}; expected one of {', '.join(STAGES)}")
-    overrides, wanted = with_hardware(overrides, device, threads), STAGES[: STAGES.index(name) + 1]
+    overrides = with_hardware(overrides, device, threads)
     if dry_run:
-        _plan(terminal, config, overrides, store, data_root, wanted)
+        _plan(terminal, config, overrides, store, data_root, STAGES[: STAGES.index(name) + 1])
         return
     with terminal.busy(f"reading {config} and the sources that its keys depend on"):
         from pipeline.config import load
@@ -111,11 +113,15 @@ def stage(
         from pipeline.runner import Runner, run_directly
 
         runner = Runner(load(config, overrides, store, data_root))
-        planned = runner.plan()[: len(wanted)]
+        planned = runner.plan()
+    stages = [step.stage for step in planned]
+    if name not in stages:
+        raise UsageError(f"{name}: no part of this experiment, whose networks are another generator's (sample.source)")
+    planned = planned[: stages.index(name) + 1]
     before = [step for step in planned[:-1] if step.ref is None]
     if only and before:
         raise DwfError(f"{name} needs {before[0].stage}, which isn't there ({before[0].why}); run it, or drop --only")
-    with interruptible(), terminal.lines(sizes_of(runner.experiment), wanted) as lines:
+    with interruptible(), terminal.lines(sizes_of(runner.experiment), stages[: len(planned)]) as lines:
         runner.watch = lines.watch
         ref = run_directly(runner, lines.done, name)
     terminal.give({"stage": name, "key": ref.key, "path": ref.path, "reused": planned[-1].ref is not None}, [ref.path])
@@ -145,7 +151,7 @@ def _plan(
     from pipeline.console import plan_table, size_of
     from pipeline.runner import Runner
 
-    planned = Runner(load(config, overrides, store, data_root)).plan()[: len(stages)]
+    planned = [step for step in Runner(load(config, overrides, store, data_root)).plan() if step.stage in stages]
     if not (terminal.json or terminal.quiet):
         terminal.say(plan_table(planned))
     document = [

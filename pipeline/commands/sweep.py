@@ -85,7 +85,7 @@ def run_all(
     """
     from pipeline.stage_progress import State
     from pipeline.sweep.generators import figures_of, of_generators, verdict_table
-    from pipeline.sweep.report import sweep_results, sweep_table, write_sweep
+    from pipeline.sweep.report import sweep_results, sweep_table, tell_loggers, write_sweep
     from pipeline.sweep.run import run_points
 
     terminal.say(f"{described.name}: {len(points)} points, below {points[0].experiment.store_root}")
@@ -101,6 +101,7 @@ def run_all(
 
         results = run_points(points, jobs or min(len(points), points[0].experiment.threads), watch)
     terminal.say(results.count(points))
+    tell_loggers(points, results)
     swept = sweep_results(described, points, results, overrides)
     failed = [f"{point.label}: {why}" for point in points if (why := results.failure(point))]
     page = None

@@ -33,6 +33,7 @@ from prefect.utilities.annotations import quote  # what Prefect should hand on w
 from pipeline.config import STORE, Experiment, flat_overrides, load
 from pipeline.configurations import DEFAULT, importable
 from pipeline.dag import dag
+from pipeline.loggers.run_log import logged
 from pipeline.prefect.artifacts import Progress, show_summary
 from pipeline.prefect.discovery import Listener, home_of
 from pipeline.prefect.records import is_final, mark_dead, records_lock, registered, task_runs
@@ -84,7 +85,11 @@ def dwf(
     importable(Path.cwd())
     try:
         experiment = _load(Path(config), flat_overrides(overrides or {}), *folders)
-        with registered(home_of(experiment.store_root), run.flow_run):
+        served = observed.get() is None  # `dwf run` has a listener that tells the logger
+        with (
+            registered(home_of(experiment.store_root), run.flow_run),
+            logged(experiment, run.listener, wanted=served) as run.listener,
+        ):
             return Completed(data=str(run_dag(Runner(experiment, run.listener.watch), run).path))
     except DwfError as error:
         return _explained(error)

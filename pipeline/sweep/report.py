@@ -12,6 +12,7 @@ from rich.table import Table
 
 from pipeline.configurations import name_of
 from pipeline.keys import KEY_FORMAT, sources
+from pipeline.loggers.run_log import logged
 from pipeline.runner import versions
 from pipeline.sweep.points import Point
 from pipeline.sweep.run import Results
@@ -20,6 +21,7 @@ from stages.evaluation.figures import Figures, json_of, read_figures
 from stages.reporting.sweep_results import PointResults, SweepResults, columns, measured, rows, value_text
 from stages.store.artifact import artifact_path, building, find, note_latest, now, publish, read_manifest
 from stages.store.files import FORMAT_VERSION, write_json
+from stages.store.refs import Ref
 
 STAGE = "sweep"
 
@@ -142,3 +144,24 @@ def sweep_table(sweep: SweepResults) -> Table:
         means = (measure.mean(row.figures) for _, measure in others)
         table.add_row(*values, str(row.runs), merit[1].cell(row.figures), *means)
     return table
+
+
+def tell_loggers(points: Sequence[Point], results: Results) -> None:
+    """Tell each finished point's tracker what its stages found, as if they had just been done."""
+    for point in points:
+        if point.experiment.logger == "none" or results.failure(point):
+            continue
+        named = point.experiment.model_copy(update={"name": f"{point.experiment.name}: {point.label}"})
+        with logged(named, Unseen()) as log:
+            for step in point.steps.values():
+                log.done(step.stage, results.refs[step.key], True)
+
+
+class Unseen:
+    """A listener that shows nothing."""
+
+    def watch(self, stage: str, share: float, note: str) -> None:
+        """Show nothing."""
+
+    def done(self, stage: str, ref: Ref, reused: bool) -> None:
+        """Show nothing."""

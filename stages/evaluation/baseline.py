@@ -30,11 +30,15 @@ class Level:
 
 @dataclass(frozen=True)
 class Baseline:
-    """A family of baselines; those of `any_strength` can be had between their levels, too, from the members on."""
+    """A family of baselines; those of `any_strength` can be had between their levels, too, from the members on.
+
+    Of those with `ensembles` averaged predictions are measured by their number, as of members.
+    """
 
     levels: Callable[[EvaluationInputs], Iterator[Level]]
     order: int
     any_strength: bool
+    ensembles: bool
 
     @property
     def family(self) -> str:
@@ -48,13 +52,20 @@ class Baseline:
         assert text.endswith("."), f"the docstring of baseline {self.family} must say what its networks are"
         return f"{text[0].lower()}{text[1:-1]}".replace("`", "")
 
+    @property
+    def question(self) -> str:
+        """What it is measured for, in a sentence: the second paragraph of the docstring, if there is one."""
+        return " ".join((inspect.getdoc(self.levels) or "").partition("\n\n")[2].split())
 
-def baseline(*, order: int, any_strength: bool = False) -> Callable[[Callable[..., Iterator[Level]]], Baseline]:
-    """Make a baseline of a function that gives its levels, and whose docstring says in the report what they are.
+
+def baseline(
+    *, order: int, any_strength: bool = False, ensembles: bool = False
+) -> Callable[[Callable[..., Iterator[Level]]], Baseline]:
+    """Make a baseline of a function that gives its levels; its docstring says in the report what they are and ask.
 
     Reports show baselines by `order`.
     """
-    return lambda levels: Baseline(levels, order, any_strength)
+    return lambda levels: Baseline(levels, order, any_strength, ensembles)
 
 
 def with_matched_level(levels: Sequence[float], matched: float) -> list[float]:

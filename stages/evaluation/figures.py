@@ -25,7 +25,9 @@ from stages.params.dataset import Dataset
 from stages.params.network import Network
 from stages.store.files import read_json, write_json
 
-SCHEMA = 5
+SCHEMA = 6
+Readable = Literal[5, 6]
+"""Schema 6 brought `ood`, and Brier scores and outliers to ensembles; figures of schema 5 lack them, and are read."""
 FILE = "figures.json"
 
 
@@ -98,7 +100,7 @@ class Verdict(Part):
 class Figures(Part):
     """All that an evaluation measured; null or absent where something wasn't."""
 
-    schema_version: Annotated[Literal[5], Field(alias="schema")] = SCHEMA
+    schema_version: Annotated[Readable, Field(alias="schema")] = SCHEMA
     """Version of this structure."""
     warnings: tuple[str, ...] = ()
     """What to know before the figures are trusted, one line each."""
@@ -112,6 +114,8 @@ class Figures(Part):
     """Values per network."""
     test_examples: int | None = None
     """Test examples that networks were scored on."""
+    ood: Dataset | None = None
+    """The data set whose examples ensembles were to tell from test examples."""
     inputs: str | None = None
     """What networks are given of a value x of the data set, such as `(x - 5) / 6` or `as they are`."""
     imported: bool = False

@@ -47,6 +47,8 @@ class EvaluationInputs:
     test: Test | None
     params: EvaluateParams
     ctx: Context
+    outliers: Test | None = None
+    """Examples that ensembles are to tell from the test data."""
 
     @cached_property
     def completion(self) -> Completion:
@@ -172,7 +174,10 @@ class EvaluationInputs:
         """
         if self.test is None or not len(rows):
             return None
-        inputs, completed = self.test.inputs.to(self.ctx.device), buffers or self.completion.measured
+        examples = self.test.inputs
+        if self.outliers is not None and ensemble_sizes:
+            examples = torch.cat([examples, self.outliers.inputs])
+        inputs, completed = examples.to(self.ctx.device), buffers or self.completion.measured
 
         def of_block(start: int, stop: int) -> Tensor:
             block, theirs = rows[start:stop], {name: tensor[start:stop] for name, tensor in own.items()}

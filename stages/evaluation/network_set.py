@@ -55,6 +55,11 @@ class MemberReference:
         errors = self.results.errors if self.results else torch.zeros(1)
         return float(errors.median()) if errors.is_floating_point() else 0.0
 
+    @cached_property
+    def heldout_nearest(self) -> Nearest | None:
+        """The held-out members' distances to members; None where there are no held-out members."""
+        return self.distance.nearest(self.heldout[0]) if self.heldout and len(self.heldout[0]) else None
+
     def mistakes(self, results: Results) -> Bool[Tensor, "networks examples"]:
         """The examples that networks are wrong on."""
         return results.errors > self.tolerance

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
+from stages.evaluation.outliers import energy, outlier_quantities
 from stages.scores import spearman
 
 Logits = Float[Tensor, "networks examples classes"]
@@ -39,12 +40,19 @@ class Results:
 
 
 def results_of(blocks: Iterable[Tensor], targets: Tensor, ensemble_sizes: Sequence[int] = ()) -> Results:
-    """The results of networks whose outputs [networks, examples, ...] come in blocks; overflow counts as large."""
-    regression = targets.is_floating_point()
+    """The results of networks whose outputs [networks, examples, ...] come in blocks; overflow counts as large.
+
+    Classifiers' outputs after those of the targets' examples are of outliers, which ensembles are to tell from these.
+    """
+    regression, known = targets.is_floating_point(), len(targets)
     judge = regression_quantities if regression else class_quantities
     ensembles = Ensembles(ensemble_sizes, partial(ensemble_quantities, targets=targets))
+    detectors = Ensembles(ensemble_sizes, partial(outlier_quantities, known=known))
     parts, total = [], torch.zeros(())
-    for block in map(torch.nan_to_num, blocks):
+    for outputs in map(torch.nan_to_num, blocks):
+        block = outputs[:, :known]
+        if outputs.shape[1] > known:
+            detectors.add(energy(outputs))
         predictions = block if regression else block.log_softmax(-1)
         sketch = block[:, :SKETCH_EXAMPLES].flatten(1).clamp(-LARGEST, LARGEST)
         parts.append(judge(predictions, targets) | {"sketch": sketch})
@@ -59,7 +67,7 @@ def results_of(blocks: Iterable[Tensor], targets: Tensor, ensemble_sizes: Sequen
         ensemble_score=float(ensemble["score"]),
         per_class=quantities.pop("per_class", None),
         further=quantities,
-        ensemble_curve=ensembles.curve(),
+        ensemble_curve=detectors.curve() | ensembles.curve(),
     )
 
 
@@ -136,7 +144,19 @@ def ensemble_quantities(votes: Tensor, targets: Tensor) -> Quantities:
         quantities = regression_quantities(votes, targets)
         return {"score": quantities["scores"], "loss": quantities["losses"]}
     quantities = class_quantities(votes.clamp_min(1e-30).log(), targets)
-    return {"score": quantities["scores"], "loss": quantities["losses"], "ece": quantities["ece"]}
+    named = {"score": quantities["scores"], "loss": quantities["losses"], "ece": quantities["ece"]}
+    return named | {"brier": brier_score(votes, targets)}
+
+
+def brier_score(
+    probabilities: Float[Tensor, "networks examples classes"], targets: Int[Tensor, " examples"]
+) -> Float[Tensor, " networks"]:
+    """Squared distance of probabilities to the true class's 1 and the others' 0, mean over examples; in [0, 2].
+
+    Source: Brier, Monthly Weather Review 78, 1950, who sums over all classes.
+    """
+    truth = torch.nn.functional.one_hot(targets, probabilities.shape[-1])
+    return (probabilities.double() - truth).square().sum(-1).mean(-1)
 
 
 def class_accuracy(mistakes: Mistakes, targets: Int[Tensor, " examples"], classes: int) -> Float[Tensor, "_ classes"]:

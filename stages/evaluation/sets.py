@@ -36,10 +36,12 @@ class SetToMeasure:
         elif self.role == "held-out" and reference.heldout:
             results = reference.heldout[1]
         else:
-            sizes = inputs.params.ensemble_sizes if self.role != "baseline" else ()
+            averaged = self.baseline is None or self.baseline.ensembles
+            sizes = inputs.params.ensemble_sizes if averaged else ()
             results = inputs.results(rows, None, sizes, own)
         family = self.baseline.family if self.baseline else None
-        nearest = inputs.nearest if self.role == "generated" else None
+        known = {"generated": lambda: inputs.nearest, "held-out": lambda: reference.heldout_nearest}
+        nearest = known[self.role]() if self.role in known else None
         return NetworkSet(self.role, family, rows, results, reference, copied, nearest)
 
 

@@ -74,6 +74,9 @@ class EvaluateParams(Params):
     ensemble_sizes: tuple[PositiveInt, ...] = (1, 2, 5, 10, 20, 50, 100, 200)
     """Numbers of networks in ensembles of members, of held-out members and of generated networks; sizes above the set's
     are left out."""
+    ood: Dataset | None = None
+    """Data set of the same input shape whose test examples ensembles are to tell from the zoo's, by their energy; it is
+    normalized with its own numbers unless `normalize` says others. None: no such figure."""
     round_trip_components: tuple[PositiveInt, ...] = (1, 2, 5, 10, 20, 50, 100, 200, 500)
     """Numbers of principal components from which held-out members are rebuilt, unaligned and aligned; numbers above the
     zoo's are left out."""

@@ -1,6 +1,8 @@
 """Sentences that define a table's units as evaluate computed them."""
 
 from stages.evaluation.figures import Figures
+from stages.evaluation.metrics.performance import ensemble_curve, with_reference_statistics
+from stages.reporting.ensembles_table import noised_copies
 from stages.reporting.wording import score_text
 
 
@@ -21,6 +23,33 @@ def tau(figures: Figures) -> str:
     if figures.relabelled:
         return f"{what}: the least L2 that was found with units relabelled to fit."
     return f"{what}; aligned distances are L2 as the rows are, since nothing was relabelled for them."
+
+
+def baselines(figures: Figures) -> str:
+    """What baselines are for, and how they are treated."""
+    if not any(entry.role == "baseline" for entry in figures.sets.values()):
+        return ""
+    again = " BatchNorm statistics are measured for them as for generated networks." if _has_batchnorm(figures) else ""
+    return (
+        "Baselines take no generator, and are measured on the same data: what a generator is worth is what it does "
+        f"better than they do at the same distance from the members.{again}"
+    )
+
+
+def _has_batchnorm(figures: Figures) -> bool:
+    return with_reference_statistics.of(figures.sets.get("generated")) is not None
+
+
+def averages(figures: Figures) -> str:
+    """What the averages of other sets are that those of generated networks stand beside."""
+    held_out, copies = figures.sets.get("held-out"), noised_copies(figures)
+    parts = []
+    if held_out and ensemble_curve.of(held_out):
+        origin = "" if figures.imported else ", of networks trained from seeds of their own"
+        parts.append(f"An average of held-out members is a deep ensemble{origin}")
+    if copies and ensemble_curve.of(figures.sets[copies]):
+        parts.append(f"{copies} are members with the noise that comes nearest to the generated networks' distance")
+    return f"{'; '.join(parts)}." if parts else ""
 
 
 def barrier(figures: Figures) -> str:

@@ -12,7 +12,7 @@ MEANINGS = {
     "generator can't be told from them",
     "generated": "networks drawn from the flow, without any training; where the best of them were kept "
     "(sample.keep_fraction), so were the best of all baselines but retrieval and fresh",
-    **{baseline.family: baseline.meaning for baseline in BASELINES},
+    **{each.family: f"{each.meaning}. {each.question}".removesuffix(". ") for each in BASELINES},
 }
 """By a set's role, or a baseline's family."""
 IMPORTED_HELD_OUT = (

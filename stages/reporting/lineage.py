@@ -1,5 +1,6 @@
 """Lineage of an evaluation: the stages of its run, with what each reported of its artifact."""
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -71,6 +72,20 @@ class Run:
     config: str = ""
     networks_per_minute: float | None = None
     """How fast the flow generates; None for networks that were read."""
+    seeds: Mapping[str, int] = field(default_factory=dict)
+    """By dotted key, of all stages."""
+    by_content: bool = False
+    """Whether the configuration has what files hold where their names were."""
+
+    @property
+    def file(self) -> str:
+        """What to call the configuration."""
+        return f"{self.experiment or 'experiment'}.yaml"
+
+    @property
+    def commit(self) -> str:
+        """The commit of the sources that measured; empty where they aren't a working tree."""
+        return self.versions.get("commit", "")
 
 
 def run_of(evaluated: Path) -> Run:
@@ -86,7 +101,11 @@ def run_of(evaluated: Path) -> Run:
         lineage=tuple(StageFacts(m.stage, m.key, m.seconds, m.summary) for m in manifests),
         versions=last.versions,
         hardware={"device": last.device, "threads": last.threads},
-        config=yaml.safe_dump({m.stage: m.params for m in manifests}, sort_keys=False),
+        config=yaml.safe_dump(
+            {"name": last.experiment} | {m.stage: m.params for m in manifests}, sort_keys=False, allow_unicode=True
+        ),
+        seeds={key: value for m in manifests for key, value in _seeds(m.params, m.stage)},
+        by_content=any(_has_hash(m.params) for m in manifests),
         networks_per_minute=60 * sampled.summary["networks"] / max(sampled.seconds, 1e-3) if sampled else None,
     )
 
@@ -101,6 +120,22 @@ def _manifests(artifact: Path) -> Iterator[Manifest]:
             manifest = by_stage[read_manifest(folder).stage] = read_manifest(folder)
             todo += [path for key in manifest.upstream.values() for path in folder.parents[1].glob(f"*/{key}")]
     return iter(by_stage[stage] for stage in FOLDERS if stage in by_stage)
+
+
+def _seeds(params: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, int]]:
+    """Every seed among parameters, by its dotted key."""
+    for name, value in params.items():
+        if isinstance(value, Mapping):
+            yield from _seeds(value, f"{prefix}.{name}")
+        elif name == "seed" and isinstance(value, int):
+            yield f"{prefix}.{name}", value
+
+
+def _has_hash(value: Any) -> bool:
+    """Whether a hash is anywhere among parameters: it stands for what a file holds."""
+    if isinstance(value, Mapping | list | tuple):
+        return any(map(_has_hash, value.values() if isinstance(value, Mapping) else value))
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{16,}", value) is not None
 
 
 def single_values(source: Mapping[str, Any]) -> dict[str, str]:

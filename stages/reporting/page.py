@@ -9,8 +9,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from stages.evaluation.figures import Figures, Verdict
 from stages.params.network import MLP, Model
-from stages.reporting import data_used, definitions, other_generator, sentences
+from stages.reporting import copying, data_used, definitions, other_generator, sentences
+from stages.reporting.downloads import downloads
 from stages.reporting.drawing import Plot
+from stages.reporting.ensembles_table import ensembles_table
 from stages.reporting.glossary import glossary
 from stages.reporting.lineage import Run, single_values
 from stages.reporting.plots import SECTIONS
@@ -24,9 +26,9 @@ QUESTIONS = {
 }
 """The verdict's answers as questions; its fields' descriptions say what is asked exactly."""
 LEADS: dict[str, tuple[Callable[[Figures], str], ...]] = {
-    "How good and how new": (sentences.gain, other_generator.copies),
+    "How good and how new": (sentences.gain, copying.nearness, other_generator.copies),
     "Like trained networks, as a set": (sentences.separability, sentences.heldout_distribution, sentences.repetition),
-    "In use": (sentences.ensembles, sentences.further_training),
+    "In use": (sentences.ensembles, definitions.averages, sentences.further_training),
     "The members and their relabelling": (
         sentences.round_trip,
         definitions.barrier,
@@ -37,6 +39,7 @@ LEADS: dict[str, tuple[Callable[[Figures], str], ...]] = {
 """What a section says before it shows anything."""
 TABLES: dict[str, Callable[[Figures], Table | None]] = {
     "Like trained networks, as a set": distribution_table,
+    "In use": ensembles_table,
     "The members and their relabelling": relabelling_table,
 }
 
@@ -54,6 +57,7 @@ class Section:
     """A part of the page under its heading."""
 
     heading: str
+    id: str
     lead: str
     table: Table | None
     drawings: list[Drawing]
@@ -64,7 +68,7 @@ def write_page(path: Path, figures: Figures, run: Run, pictures: Path | None = N
 
     With a folder for `pictures`, each plot is also a PNG there.
     """
-    sections = (_section(heading, plots, figures, run, pictures) for heading, plots in SECTIONS)
+    sections = [_section(heading, plots, figures, run, pictures) for heading, plots in SECTIONS]
     page = template("page.html.jinja").render(
         title=title(figures, run),
         subtitle=_subtitle(figures, run),
@@ -75,9 +79,16 @@ def write_page(path: Path, figures: Figures, run: Run, pictures: Path | None = N
         glossary=glossary(figures),
         scale=_scale(figures),
         sections=[section for section in sections if section],
-        lineage=run.lineage,
-        facts={"Hardware": single_values(run.hardware), "Versions": single_values(run.versions)},
-        config=run.config,
+        baselines=definitions.baselines(figures),
+        run=run,
+        again=_again(run),
+        command=command(run),
+        facts={
+            "Hardware": single_values(run.hardware),
+            "Versions": single_values(run.versions),
+            "Seeds": {key: str(seed) for key, seed in run.seeds.items()},
+        },
+        downloads=downloads(figures, run),
     )
     path.write_text(page, encoding="utf-8")
 
@@ -94,9 +105,29 @@ def template(name: str) -> Template:
     return environment.get_template(name)
 
 
+def slug(heading: str) -> str:
+    """A heading as an id."""
+    return "-".join("".join(letter if letter.isalnum() else " " for letter in heading.lower()).split())
+
+
 def title(figures: Figures, run: Run) -> str:
     """What a report is called."""
     return run.experiment or (figures.dataset.name if figures.dataset else "Report")
+
+
+def _again(run: Run) -> str:
+    """How to run the same again."""
+    there = f"Save {run.file} from the downloads, and run it with the sources of the same revision."
+    files = " Where it says what files hold, put where they are." if run.by_content else ""
+    return f"{there}{files}"
+
+
+def command(run: Run) -> str:
+    """The commands that run the same again, one a line."""
+    commit, _, changes = run.commit.partition(" ")
+    version = f"git checkout {commit}" if commit else f"# dwf {run.versions.get('dwf', '')}"
+    unknown = f"  # {changes} that no commit has" if changes else ""
+    return f"{version}{unknown}\ndwf run {run.file}"
 
 
 def _subtitle(figures: Figures, run: Run) -> list[str]:
@@ -159,4 +190,4 @@ def _section(
     drawings = [
         Drawing(plot, svg, plot.full_caption(figures)) for plot in plots if (svg := plot.svg(figures, pictures))
     ]
-    return Section(heading, lead, table, drawings) if lead or table or drawings else None
+    return Section(heading, slug(heading), lead, table, drawings) if lead or table or drawings else None

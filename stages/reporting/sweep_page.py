@@ -13,7 +13,18 @@ from stages.evaluation.metrics.performance import score as score_metric
 from stages.reporting.drawing import in_percent, new_axes, plot, rule, with_legend
 from stages.reporting.looks import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, SKY, VERMILLION
 from stages.reporting.page import template
-from stages.reporting.sweep_results import CALLS, OverRuns, SweepResults, SweepRow, columns, value_text
+from stages.reporting.sweep_results import (
+    CALLS,
+    OverRuns,
+    PointResults,
+    SweepResults,
+    SweepRow,
+    columns,
+    replicated,
+    value_text,
+)
+from stages.reporting.sweep_verdict import best, verdict
+from stages.store.artifact import FOLDERS
 
 COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, GREY, INK)
 """Of settings: all lines are of generated networks, so that on this page no colour means a kind of set."""
@@ -32,6 +43,11 @@ def write_page(path: Path, sweep: SweepResults, created: str, versions: Mapping[
         created=created,
         versions=versions,
         value_text=value_text,
+        verdict=verdict(sweep),
+        best=best(sweep),
+        report_of=report_of,
+        seeds=[sweep.names[seed] for seed in replicated(sweep.varied)],
+        reports=[reports(sweep, row) for row in sweep.rows],
         kept=list(sweep.rows[0].values),
         several=any(row.runs > 1 for row in sweep.rows),
         headings=[heading for heading, _ in headed],
@@ -45,6 +61,19 @@ def write_page(path: Path, sweep: SweepResults, created: str, versions: Mapping[
         failed=[point for point in sweep.points if point.failed],
     )
     path.write_text(page, encoding="utf-8")
+
+
+def report_of(point: PointResults) -> str:
+    """Where a point's own report lies, from the page's folder on; both move with the store."""
+    return f"../../{FOLDERS['report']}/{point.keys['report']}/report.html"
+
+
+def reports(sweep: SweepResults, row: SweepRow) -> list[tuple[str, str]]:
+    """The reports of a row's runs: what each is called, its seeds where these vary, and where it lies."""
+    found = [p for p in sweep.points if not p.failed and all(p.values[key] == v for key, v in row.values.items())]
+    seeds = replicated(sweep.varied)
+    names = [" ".join(value_text(point.values[seed]) for seed in seeds) for point in found]
+    return [(name or "report", report_of(point)) for name, point in zip(names, found, strict=True)]
 
 
 @plot(

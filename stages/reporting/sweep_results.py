@@ -165,12 +165,15 @@ MEASURES = (
 
 
 def measured(figures: Figures, velocity_calls: float | None) -> dict[str, float]:
-    """Every measure that an evaluation has, and all other metrics of its generated networks that are one number."""
+    """Every measure that an evaluation has, all other metrics of its generated networks that are one number, and the
+    verdict's answers, 1 for yes and 0 for no.
+    """
     generated = figures.sets.get("generated")
     values = {name: metric.number(generated) for name, metric in METRICS.items() if generated and metric.is_number}
     values |= {measure.name: measure.read(figures) for measure in MEASURES} | {CALLS.name: velocity_calls}
     scores = score.of(generated)
     values[SPREAD] = scores.std if scores else None
+    values |= figures.verdict.model_dump()
     return {name: float(value) for name, value in values.items() if value is not None}
 
 

@@ -16,7 +16,10 @@ from stages.store.weights import UNKNOWN, is_train
 
 @baseline(order=60)
 def fresh(inputs: EvaluationInputs) -> Iterator[Level]:
-    """Untrained networks, their weights drawn as the members' initial ones or, if that isn't known, as layers do."""
+    """Untrained networks, their weights drawn as the members' initial ones or, if that isn't known, as layers do.
+
+    Asks what networks do without any training.
+    """
     yield Level("", lambda count, draw: fresh_networks(inputs, count), selected=False)
 
 

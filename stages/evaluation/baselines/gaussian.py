@@ -15,6 +15,8 @@ from stages.evaluation.inputs import EvaluationInputs
 def gaussian(inputs: EvaluationInputs) -> Iterator[Level]:
     """Draws from a Gaussian with the members' mean and variances, independent along their principal directions: the
     null model of a generator.
+
+    Asks whether a mean and variances do as well.
     """
     yield Level("null", partial(gaussian_codes, inputs.encode(inputs.members), inputs.decode))
 

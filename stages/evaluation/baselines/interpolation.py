@@ -13,6 +13,8 @@ from stages.evaluation.inputs import EvaluationInputs
 def interpolation(inputs: EvaluationInputs) -> Iterator[Level]:
     """Points between random pairs of members in canonical form, at the number's fraction of the way; a number beside
     `evaluate.interpolation_fractions` makes it about as long as the generated networks' median distance, if it can.
+
+    Asks whether moving from one member towards another does as well.
     """
     pair = (2 * torch.from_numpy(inputs.packed.facts("pca/variance")).sum()).sqrt()  # root mean square distance
     matched = min(0.5, float(inputs.nearest.distance.median() / pair))

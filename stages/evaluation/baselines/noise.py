@@ -11,10 +11,12 @@ from stages.evaluation.baseline import Level, Members, Rows, baseline, with_matc
 from stages.evaluation.inputs import EvaluationInputs
 
 
-@baseline(order=10, any_strength=True)
+@baseline(order=10, any_strength=True, ensembles=True)
 def noise(inputs: EvaluationInputs) -> Iterator[Level]:
     """Random members plus Gaussian noise, whose standard deviation is the number times that of each tensor's values; a
     number beside `evaluate.noise_levels` makes it about as long as the generated networks' median distance.
+
+    Asks whether blurring members does as well.
     """
     matched = float(inputs.nearest.distance.median() / inputs.spread.norm())
     for level in with_matched_level(inputs.params.noise_levels, matched):

@@ -10,7 +10,10 @@ from stages.evaluation.inputs import EvaluationInputs
 
 @baseline(order=50)
 def retrieval(inputs: EvaluationInputs) -> Iterator[Level]:
-    """The member nearest to each generated network, as the rows are: what a generator that copies would give."""
+    """The member nearest to each generated network, as the rows are: what a generator that copies would give.
+
+    Asks what copying does.
+    """
     yield Level("", lambda count, draw: nearest_members(inputs.generated, inputs.members), selected=False)
 
 

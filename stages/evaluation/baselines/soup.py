@@ -11,7 +11,10 @@ from stages.evaluation.inputs import EvaluationInputs
 
 @baseline(order=30)
 def soup(inputs: EvaluationInputs) -> Iterator[Level]:
-    """Means of so many random members in canonical form as the number says."""
+    """Means of so many random members in canonical form as the number says.
+
+    Asks whether averaging members does as well.
+    """
     for size in (size for size in inputs.params.soup_sizes if size <= len(inputs.members)):
         yield Level(f"{size}", partial(soups, inputs.members, size))
 

@@ -8,6 +8,7 @@ from torch import Tensor
 from stages.columns import COUNT, FINE_RATIO, FINE_TAU, LENGTH, RATIO, TAU, WHOLE_PERCENT, Column
 from stages.evaluation.metric import metric, per_network, reduced
 from stages.evaluation.network_set import NetworkSet
+from stages.evaluation.ranks import standardized_u
 
 Distances = Float[Tensor, " networks"]
 BINS = 20
@@ -65,10 +66,32 @@ def jensen_shannon(networks: NetworkSet) -> float:
     return jensen_shannon_distance(networks.nearest.distance, networks.reference.distance.own.distance)
 
 
+@metric(column=Column(145, RATIO, "distribution"))
+def data_copying(networks: NetworkSet) -> float | None:
+    """Z_U: in how many pairs with held-out members the set's network is the farther one from its nearest member,
+    standardized; 0 where both are as far, below 0 where the set's are nearer.
+
+    The statistic of a test for data-copying, over the whole space in one cell. Source: Meehan, Chaudhuri and Dasgupta,
+    arXiv 2004.05675, section 3.
+    """
+    theirs = networks.reference.heldout_nearest
+    if theirs is None or networks.role == "held-out":
+        return None
+    return standardized_u(theirs.distance, networks.nearest.distance)
+
+
 @reduced(int, lambda members: len(members.unique()), column=Column(90, COUNT), points="nearest_member")
 def nearest_members_hit(networks: NetworkSet) -> Tensor:
     """Nearest members: how many different members are the nearest one to some network of the set."""
     return networks.nearest.member
+
+
+@per_network(of_outputs=True, points="nearest_member_score")
+def nearest_member_score(networks: NetworkSet) -> Tensor:
+    """Nearest member's score: of the member that a network is nearest to, on the same test examples, mean."""
+    members = networks.reference.results
+    assert members is not None
+    return members.scores[networks.nearest.member]
 
 
 @metric(of_outputs=True, column=Column(80, WHOLE_PERCENT, brief=True), scalar=lambda shares: shares.get("1.0"))

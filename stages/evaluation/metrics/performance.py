@@ -74,6 +74,10 @@ class EnsembleCurve(Part):
     """Mean loss, in nats or squared error."""
     ece: list[float] | None = Field(default=None)
     """Expected calibration error, of classifiers."""
+    brier: list[float] | None = Field(default=None)
+    """Brier score of classifiers, summed over classes: 0 is perfect, 2 the worst."""
+    ood_auroc: list[float] | None = Field(default=None)
+    """AUROC of telling examples of the data set `ood` from test examples by networks' mean energy; 0.5 is chance."""
 
 
 @metric(of_outputs=True, column=Column(95, SCORE, brief=True))
@@ -84,6 +88,6 @@ def ensemble_score(networks: NetworkSet) -> float:
 
 @metric(of_outputs=True)
 def ensemble_curve(networks: NetworkSet) -> EnsembleCurve | None:
-    """Ensembles: score, loss and calibration error of averaged predictions by the number of networks averaged."""
+    """Ensembles: score, loss and calibration of averaged predictions by the number of networks averaged."""
     curve = networks.outcome.ensemble_curve
     return EnsembleCurve.model_validate(curve) if curve.get("sizes") else None

@@ -6,11 +6,11 @@ from stages.reporting.plots.distribution import classes, directions, distances, 
 from stages.reporting.plots.fit import dispersion, loss, samples
 from stages.reporting.plots.in_use import calibration, ensembles, finetuning, transfer
 from stages.reporting.plots.members import alignment, round_trip, spectrum
-from stages.reporting.plots.score_and_novelty import mistakes, novel_and_performant, novelty
+from stages.reporting.plots.score_and_novelty import mistakes, nearest_scores, novel_and_performant, novelty
 from stages.reporting.plots.weights import filters, histograms
 
 SECTIONS: tuple[tuple[str, tuple[Plot[Figures], ...]], ...] = (
-    ("How good and how new", (novelty, mistakes, novel_and_performant)),
+    ("How good and how new", (novelty, mistakes, nearest_scores, novel_and_performant)),
     ("Like trained networks, as a set", (distances, directions, two_sample, classes)),
     ("In use", (ensembles, calibration, finetuning, transfer)),
     ("How the flow was fitted", (loss, dispersion, samples)),

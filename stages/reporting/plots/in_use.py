@@ -37,9 +37,9 @@ def _draw_curve(axes: Axes, x: np.ndarray, y: np.ndarray, mark: Look, label: str
 
 
 def _draw_ensembles(axes: Axes, figures: Figures, quantity: Quantity) -> None:
-    """A quantity of every set's ensembles against their size."""
+    """A quantity of ensembles against their size, of every set but baselines, which the table has."""
     for name, entry in figures.sets.items():
-        if by_size := ensemble_curve.of(entry):
+        if entry.role != "baseline" and (by_size := ensemble_curve.of(entry)):
             _draw_curve(axes, numbers(by_size.sizes), numbers(quantity(by_size)), look(entry), name)
 
 

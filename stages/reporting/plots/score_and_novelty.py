@@ -9,9 +9,10 @@ from matplotlib.figure import Figure
 
 from stages.evaluation.figures import Figures, SetFigures
 from stages.evaluation.metric import Metric
-from stages.evaluation.metrics.novelty import distance_in_tau, max_iou
+from stages.evaluation.metrics.novelty import distance_in_tau, max_iou, nearest_member_score
 from stages.evaluation.metrics.novelty import novel_and_performant as shares_by_margin
 from stages.evaluation.metrics.performance import score
+from stages.reporting.copying import inheritance
 from stages.reporting.drawing import (
     in_percent,
     log_scale_with_ticks,
@@ -131,6 +132,30 @@ def mistakes(figures: Figures) -> Figure | None:
         return None
     label = "mistakes shared with a member (max-IoU)"
     return with_legend(_score_against(max_iou, figures, entries, label, (4.6, 4.0)))
+
+
+@plot(
+    "Score and the nearest member's",
+    "Each network's score against that of the member it is nearest to, a member's nearest being another one; on the "
+    "dashed line both are equal. Where scores are inherited from members, networks lie along it.",
+    beside=inheritance,
+)
+def nearest_scores(figures: Figures) -> Figure | None:
+    """Test score against the nearest member's."""
+    entries = [entry for entry in _sets_with(figures, nearest_member_score) if entry.role != "baseline"]
+    if not entries:
+        return None
+    words = score_text(figures).heading
+    axes = new_axes(4.6, 4.0, f"nearest member's {words}", f"test {words}")
+    for entry in entries:
+        _draw_networks(axes, entry, nearest_member_score)
+        _draw_centres(axes, [entry], nearest_member_score)
+    low, high = axes.get_xlim()
+    axes.plot([low, high], [low, high], color=INK, alpha=0.55, linestyle=(0, (4, 3)), linewidth=0.8, zorder=1.5)
+    axes.set_xlim(low, high)
+    in_percent(axes)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g}")
+    return with_legend(axes)
 
 
 def _by_margin(entry: SetFigures) -> tuple[np.ndarray, np.ndarray]:

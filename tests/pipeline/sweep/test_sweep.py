@@ -151,11 +151,20 @@ def test_the_page_has_its_figures_and_needs_no_network(store: Path):
     assert "<script" not in page
     links = set(re.findall(r'(?:src|href)\s*=\s*"([^"]*)"|url\(([^)]*)\)', page))
     assert links
-    assert all(a.startswith(("#", "data:")) or b.startswith("#") for a, b in links)
+    assert all(a.startswith(("#", "data:", "../../7_report/")) or b.startswith("#") for a, b in links)
     assert set(re.findall(r"https?://[^\"'<> ]+", page)) <= {
         "http://www.w3.org/2000/svg",
         "http://www.w3.org/1999/xlink",
     }
+
+
+def test_the_page_leads_to_every_point_s_report(store: Path):
+    results = run_points(points(store), 1, silent)
+    folder, _ = page_of(store, AXES, results)
+    links = re.findall(r'<a href="([^"]+)">', (folder / "report.html").read_text())
+    reports = {results.refs[point.steps["report"].key].path / "report.html" for point in points(store)}
+    assert {(folder / link).resolve() for link in links} == {report.resolve() for report in reports}
+    assert all(report.is_file() for report in reports)
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ from inspect import getmembers, isfunction
 from typing import NamedTuple
 
 import pytest
-from figure_builders import figures_of, generated_beside, separated, set_figures, zoo_size
+from figure_builders import figures_of, generated_beside, separated, set_figures, summary_around, zoo_size
 
 from stages.evaluation.figure_parts import (
     Alignment,
@@ -21,11 +21,11 @@ from stages.evaluation.metrics import COLUMNS
 from stages.evaluation.metrics.performance import EnsembleCurve
 from stages.evaluation.verdict import verdict
 from stages.params.dataset import Table
-from stages.reporting import data_used, definitions, other_generator, sentences
+from stages.reporting import copying, data_used, definitions, other_generator, sentences
 from stages.reporting.glossary import glossary
 from stages.reporting.plots import PLOTS
 
-SAYS_ELSE = {"findings", "answer_text"}
+SAYS_ELSE = {"findings", "answer_text", "correlation"}
 """Functions of the sentences' modules that make no sentence of their own."""
 CAPTIONS = {plot.name: plot.full_caption for plot in PLOTS}
 
@@ -92,6 +92,27 @@ def theirs(**found: int) -> Figures:
     """Twenty networks of another generator, among which this was found, beside the usual sets."""
     counts = {"read": 20, "not_finite": 0, "own_statistics": 0, "members": 0, "heldout": 0, "repeated": 0} | found
     return figures_of(SETS, generator=OtherGenerator.model_validate(counts), score="accuracy")
+
+
+def following(*scores: float, heldout_scores: tuple[float, ...] = ()) -> Figures:
+    """Generated networks (and held-out members) of these scores, whose nearest members' scores rise steadily."""
+    rising = [0.90, 0.91, 0.92, 0.93, 0.94]
+    own = {"generated": list(scores), "held-out": list(heldout_scores)}
+    points = {name: {"score": values, "nearest_member_score": rising} for name, values in own.items() if values}
+    return figures_of({name: set_figures(name, points=values) for name, values in points.items()})
+
+
+def beside_averages(imported: bool = False, noise_curve: bool = True) -> Figures:
+    """Held-out members, and noise at two levels around the generated networks' distance, averaged."""
+    curve = EnsembleCurve(sizes=[1], score=[0.9], loss=[0.1])
+    noise = {"ensemble_curve": curve} if noise_curve else {}
+    sets = {
+        "held-out": heldout(ensemble_curve=curve),
+        "generated": set_figures("generated", distance=0.5),
+        "noise 0.1": set_figures("baseline", distance=0.1, family="noise", **noise),
+        "noise 0.4": set_figures("baseline", distance=0.45, family="noise", **noise),
+    }
+    return figures_of(sets, imported=imported)
 
 
 def _all_meanings(figures: Figures) -> str:
@@ -208,6 +229,52 @@ CLAIMS = {
     "unfinished": Claim(
         sentences.further_training, "Generated networks need further training", tuned(0.9, 0.96), tuned(0.9, 0.91)
     ),
+    "nearer than held-out members": Claim(
+        copying.nearness,
+        "lie nearer to members than held-out members do",
+        own(data_copying=-8.0),
+        own(data_copying=0.4),
+    ),
+    "farther than held-out members": Claim(
+        copying.nearness, "lie farther from members than held-out", own(data_copying=8.0), own(data_copying=-8.0)
+    ),
+    "as far by chance": Claim(copying.nearness, "it may be chance", own(data_copying=-2.9), own(data_copying=-3.1)),
+    "scores follow members'": Claim(
+        copying.inheritance,
+        "is 1.00 over generated networks",
+        following(0.80, 0.81, 0.83, 0.84, 0.89),
+        following(0.89, 0.84, 0.83, 0.81, 0.80),
+    ),
+    "and held-out members' don't": Claim(
+        copying.inheritance,
+        "and -1.00 over held-out members",
+        following(0.8, 0.81, 0.83, 0.84, 0.89, heldout_scores=(0.9, 0.8, 0.7, 0.6, 0.5)),
+        following(0.8, 0.81, 0.83, 0.84, 0.89),
+    ),
+    "scores follow, in the caption": Claim(
+        CAPTIONS["nearest_scores"],
+        "is 1.00 over generated networks",
+        following(0.80, 0.81, 0.83, 0.84, 0.89),
+        following(0.9, 0.9, 0.9, 0.9, 0.9),  # of equal scores there is no order
+    ),
+    "baselines": Claim(
+        definitions.baselines,
+        "at the same distance",
+        figures_of(SETS),
+        figures_of({"held-out": heldout()}),
+    ),
+    "baselines' statistics": Claim(
+        definitions.baselines,
+        "BatchNorm statistics are measured",
+        figures_of(SETS | {"generated": set_figures("generated", with_reference_statistics=summary_around(0.5))}),
+        figures_of(SETS),  # networks without BatchNorm
+    ),
+    "a deep ensemble": Claim(
+        definitions.averages, "from seeds of their own", beside_averages(), beside_averages(imported=True)
+    ),
+    "noise at the same distance": Claim(
+        definitions.averages, "noise 0.4 are members", beside_averages(), beside_averages(noise_curve=False)
+    ),
     "averages": Claim(sentences.ensembles, "generated networks have 95.00 %", averaged(0.95), averaged(0.90)),
     "bit for bit": Claim(sentences.round_trip, "the members probed are what they were", probed(True), probed(False)),
     "flat": Claim(sentences.concentration, "is 2 times the median", probed(ratio=2.0), probed(ratio=17.2)),
@@ -259,7 +326,7 @@ def test_what_is_claimed_where_it_is_true_is_not_claimed_where_it_is_false(claim
 
 def test_every_sentence_has_its_claims_here():
     said = {claim.says.__name__ for claim in CLAIMS.values()}
-    for module in (sentences, definitions, data_used, other_generator):
+    for module in (sentences, copying, definitions, data_used, other_generator):
         own_functions = {name for name, f in getmembers(module, isfunction) if f.__module__ == module.__name__}
         public = {name for name in own_functions if not name.startswith("_")} - SAYS_ELSE - {"speed"}
         assert public <= said
@@ -283,4 +350,5 @@ def test_every_row_is_explained_once():
     )
     assert "evaluate.noise_levels" in told["noise 0.02, ..."]
     assert told["gaussian null"].startswith("draws from a Gaussian with the members' mean")
+    assert all(" Asks " in told[name] for name in told if name not in ("members", "mystery"))
     assert "doesn't know" in told["mystery"]

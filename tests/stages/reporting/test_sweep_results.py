@@ -24,7 +24,7 @@ from stages.reporting.wording import SCORE_TEXTS
 
 
 def point(values: dict[str, Any], **figures: float) -> PointResults:
-    return PointResults(values=values, keys={"zoo": "a", "evaluate": "b"}, figures=figures)
+    return PointResults(values=values, keys={"zoo": "a", "evaluate": "b", "report": "c"}, figures=figures)
 
 
 def failed_point(values: dict[str, Any], why: str) -> PointResults:

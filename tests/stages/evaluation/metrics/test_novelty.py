@@ -1,6 +1,7 @@
 """Metrics of novelty against closed forms."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,7 +11,9 @@ from network_sets import measured_set, network_set
 
 from stages.evaluation.figures import Summary
 from stages.evaluation.metrics.novelty import (
+    data_copying,
     jensen_shannon_distance,
+    nearest_member_score,
     novel_and_performant_shares,
     wasserstein_distance,
 )
@@ -41,6 +44,26 @@ def test_members_are_never_their_own_nearest_member():
         assert summary.min > 0
     assert figures["distance_in_tau"] == pytest.approx(1)
     assert figures["wasserstein"] == figures["jensen_shannon"] == 0
+
+
+def test_copies_lie_nearer_to_members_than_held_out_members_do():
+    drawn, members = network_set(), network_set("members").rows
+    apart = {"copies": members + 1e-3, "far off": members + 50}
+    z = {name: data_copying.function(replace(drawn, rows=rows)) for name, rows in apart.items()}
+    assert z["copies"] < -2
+    assert z["far off"] > 2
+    assert data_copying.function(replace(drawn, rows=drawn.reference.heldout[0])) == pytest.approx(0)
+    assert data_copying.function(replace(drawn, role="held-out")) is None
+    assert data_copying.function(replace(drawn, reference=replace(drawn.reference, heldout=None))) is None
+
+
+def test_a_nearest_member_s_score_is_that_member_s():
+    members = network_set("members")
+    copies = replace(network_set(), rows=members.rows[[4, 2]])
+    assert nearest_member_score.function(copies).tolist() == members.outcome.scores[[4, 2]].tolist()
+    others = nearest_member_score.function(members)
+    assert others.tolist() == [float(members.outcome.scores[i]) for i in members.nearest.member]
+    assert not any(i == int(j) for i, j in enumerate(members.nearest.member))
 
 
 @given(seeds)

@@ -1,0 +1,32 @@
+"""The revision of the sources that run: the commit of their working tree, where they are in one."""
+
+import subprocess
+from functools import cache
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent.parent
+LENGTH = 12
+"""Digits of a commit's name."""
+
+
+@cache
+def commit(folder: Path = HERE) -> str | None:
+    """The commit that is checked out, followed by ` and changes` if tracked sources differ from it.
+
+    None where `folder` isn't the top of a working tree: sources within another project's tree aren't that project's.
+    """
+    top = _git(folder, "rev-parse", "--show-toplevel")
+    name = _git(folder, "rev-parse", f"--short={LENGTH}", "HEAD")
+    if not top or not name or Path(top).resolve() != folder.resolve():
+        return None
+    changed = _git(folder, "status", "--porcelain", "--untracked-files=no", "--", "pipeline", "stages")
+    return f"{name} and changes" if changed else name
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    """What git says; None where it can't, or isn't there."""
+    try:
+        done = subprocess.run(["git", "-C", folder, *arguments], capture_output=True, text=True, check=True)  # noqa: S603, S607
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()
