@@ -12,6 +12,7 @@ from rich.text import Text
 from pipeline.config import Experiment
 from pipeline.listing import UNNAMED, Listed
 from pipeline.runner import Planned
+from stages.params.sample import SampleParams
 from stages.params.zoo import ZooParams
 from stages.reporting.summary import ReportSummary, read_summary
 
@@ -21,8 +22,12 @@ GAP = 2
 
 def sizes_of(experiment: Experiment) -> dict[str, tuple[int, str]]:
     """How many things the stages make whose progress is even, for the rates at which they are made."""
-    sizes = {"fit": (experiment.fit.steps, "steps"), "sample": (experiment.sample.networks, "networks")}
-    if isinstance(experiment.zoo, ZooParams):  # how many an imported one has is found out by reading it
+    sizes = {}
+    if experiment.fit:
+        sizes["fit"] = (experiment.fit.steps, "steps")
+    if isinstance(experiment.sample, SampleParams):  # how many are imported is found out by reading them
+        sizes["sample"] = (experiment.sample.networks, "networks")
+    if isinstance(experiment.zoo, ZooParams):
         sizes["zoo"] = (experiment.zoo.members + experiment.zoo.heldout, "networks")
     return sizes
 
