@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -12,9 +13,10 @@ from stages.errors import DwfError
 from stages.nets.normalisation import normalisers
 from stages.nets.registry import assign, build
 from stages.params.dataset import dataset_from
-from stages.store.artifact import read_manifest
+from stages.store.artifact import Manifest, read_manifest
 from stages.store.checkpoints import save_tensors
-from stages.store.weights import Weights
+from stages.store.refs import Ref
+from stages.store.weights import Shards, Weights
 
 
 def export_networks(artifact: Path, folder: Path) -> int:
@@ -35,12 +37,7 @@ def export_networks(artifact: Path, folder: Path) -> int:
             f"{artifact}: the rows of a {manifest.stage} artifact lack BatchNorm's running statistics; "
             "export a sampled one"
         )
-    dataset = store.attrs["dataset"]
-    config = {name: store.attrs[name] for name in ("network", "dataset")} | {
-        "inputs": describe_inputs(dataset_from(dataset)) if dataset else None,
-        "stage": manifest.stage,
-        "key": manifest.key,
-    }
+    config = network_config(store, manifest)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
@@ -50,6 +47,16 @@ def export_networks(artifact: Path, folder: Path) -> int:
     except OSError as error:
         raise DwfError(f"{folder}: can't write here ({error.strerror}); name another folder") from error
     return len(store)
+
+
+def network_config(store: Weights | Shards, artifact: Manifest | Ref) -> dict[str, Any]:
+    """What a store's networks are: architecture, data set, what is given to them of an input, and their artifact."""
+    dataset = store.attrs["dataset"]
+    return {name: store.attrs[name] for name in ("network", "dataset")} | {
+        "inputs": describe_inputs(dataset_from(dataset)) if dataset else None,
+        "stage": artifact.stage,
+        "key": artifact.key,
+    }
 
 
 def whole_state(module: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
