@@ -21,8 +21,10 @@ from stages.datasets import Test, load_test
 from stages.errors import UsageError
 from stages.evaluation.figures import Figures, SetFigures
 from stages.evaluation.inputs import EvaluationInputs, comparable
+from stages.evaluation.metric import Metric
 from stages.evaluation.metrics import COLUMNS
 from stages.evaluation.metrics.performance import loss, score
+from stages.evaluation.metrics.two_sample import two_sample
 from stages.evaluation.sets import SetToMeasure, sets
 from stages.evaluation.verdict import verdict
 from stages.params.evaluate import EvaluateParams
@@ -108,7 +110,8 @@ def evaluate(run: "Run", networks: Sequence[nn.Module], data: Data | None, *, ba
         if test:
             _check_targets(test, inputs.completion.module, ctx)
         chosen = [each for each in sets(inputs) if baselines or each.role != "baseline"]
-        measured = {each.name: _measured(each, inputs) for each in chosen}
+        metrics = [metric for metric in MEASURED if baselines or metric is not two_sample]
+        measured = {each.name: _measured(each, inputs, metrics) for each in chosen}
         reference = inputs.reference
         figures = Figures(
             sets=measured,
@@ -142,10 +145,10 @@ def _parameters(network: nn.Module) -> dict[str, Tensor]:
     return {name: p.detach().cpu() for name, p in wrapped(network).named_parameters()}
 
 
-def _measured(chosen: SetToMeasure, inputs: EvaluationInputs) -> SetFigures:
+def _measured(chosen: SetToMeasure, inputs: EvaluationInputs, metrics: Sequence[Metric[Any]]) -> SetFigures:
     """A set's figures, of the metrics that it has."""
     networks = chosen.measured(inputs)
-    figures = {metric.name: metric.measure(networks)[0] for metric in MEASURED}
+    figures = {metric.name: metric.measure(networks)[0] for metric in metrics}
     facts = {"role": chosen.role, "family": networks.family, "networks": len(networks.rows)}
     strength = chosen.baseline is not None and chosen.baseline.any_strength
     known = {name: figure for name, figure in figures.items() if figure is not None}

@@ -57,4 +57,4 @@ def _plain(value: Any) -> Any:
         return str(value)
     if hasattr(value, "model_dump"):
         return value.model_dump(mode="json", exclude_unset=True)
-    raise TypeError(f"found a {type(value).__name__}")
+    raise TypeError(f"found {type(value).__name__}")

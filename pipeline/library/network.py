@@ -20,7 +20,8 @@ class Network(nn.Module):
 
     def __init__(self, module: nn.Module, name: str, config: Mapping[str, Any]) -> None:
         super().__init__()
-        self.module, self.name, self.config = module.eval(), name, dict(config)
+        self.module, self.name, self.config = module, name, dict(config)
+        self.eval()
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Outputs of the architecture's own module, logits [batch, classes] or predicted numbers [batch]."""

@@ -131,7 +131,8 @@ class Run:
 
         `networks` are of any origin, but of the zoo's architecture; None: those that the run sampled. `data` is a
         loader of (inputs, targets) or a pair of tensors, inputs as networks take them, targets int64 classes or float
-        numbers; None: the zoo's test data. Without `baselines` these are left out, and it takes a fraction of the time.
+        numbers; None: the zoo's test data. Without `baselines` these are left out, and so is the classifier that tells
+        sets apart (AUC), which takes most of the time.
 
         Raises LayoutMismatch for another architecture, UsageError for data that don't fit it, DataMissing.
         """

@@ -124,7 +124,7 @@ class NetworkSymmetry:
         """A network's tensors by the first of their names."""
         if isinstance(network, nn.Module):
             return {**dict(network.named_parameters()), **dict(network.named_buffers())}
-        return dict(network)
+        return {name: tensor for name, tensor in network.items() if self._first_names.get(name, name) == name}
 
     def _copy(self, network: N, tensors: State) -> N:
         """A copy of a network that has these tensors."""
