@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from smoke import PROJECT
 
 import dwf
-from pipeline.config import PROJECT
 
 
 def python(code: str, folder: Path) -> str:

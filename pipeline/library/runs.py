@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from pipeline.config import Experiment
+from pipeline.config import STORE, Experiment
 from pipeline.console import StageLines
 from pipeline.library.artifacts import artifact_at, lineage
 from pipeline.library.experiment import Config, experiment
@@ -18,8 +18,6 @@ from pipeline.runner import Runner, Watch, run_directly
 from stages.store.artifact import read_manifest
 from stages.store.refs import Ref
 
-STORE = Path("data")
-"""Where artifacts are looked up unless another store is named."""
 
 
 def run(
