@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import Experiment, checked, flat_overrides, load, read
+from pipeline.configurations import importable
 from stages.errors import UsageError
 
 Config = Path | str | Mapping[str, Any] | Experiment
@@ -32,6 +33,7 @@ def experiment(
         return load(config, texts, *roots)
     dumped = config.model_dump(mode="json", exclude_unset=True) if isinstance(config, Experiment) else dict(config)
     texts = [*overlaid(dumped, sections), *flat_overrides(overrides or {})]
+    importable(Path.cwd())
     return checked(dumped, "experiment", Path.cwd(), texts, *roots)
 
 

@@ -163,13 +163,13 @@ class Run:
         if "report" not in self.stages:
             return repr(self)
         summary = self._summary
-        return "\n".join([*summary.warnings, self._table().to_string(), "", summary.verdict, *summary.findings])
+        return "\n".join([*summary.warnings, self._table().to_string(), "", summary.verdict])
 
     def _repr_html_(self) -> str:
         if "report" not in self.stages:
             return f"<pre>{escape(repr(self))}</pre>"
         summary = self._summary
-        lines = [*summary.warnings, summary.verdict, *summary.findings]
+        lines = [*summary.warnings, summary.verdict]
         return self._table().to_html() + "".join(f"<p>{escape(line)}</p>" for line in lines)
 
     def _table(self) -> pd.DataFrame:

@@ -19,7 +19,6 @@ from stages.store.artifact import read_manifest
 from stages.store.refs import Ref
 
 
-
 def run(
     config: Config,
     *,
