@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.library.network import Network, save
-from stages.artifacts.export import network_config
 from stages.artifacts.members import network_of
+from stages.datasets import describe_inputs
 from stages.nets.registry import assign, build
 from stages.nets.stacked import outputs
+from stages.params.dataset import dataset_from
 from stages.store.layout import Layout
 from stages.store.refs import Ref
 from stages.store.weights import Shards, Weights
@@ -50,8 +51,12 @@ class Networks(Sequence[Network]):
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """What the networks are: architecture, data set, the transform of their inputs, stage and key."""
-        return network_config(self.store, self.ref)
+        """What the networks are, as exported files have it: architecture, data set, what is given to them of an input,
+        and the stage and key of their artifact.
+        """
+        described = {name: self.store.attrs[name] for name in ("network", "dataset")}
+        inputs = describe_inputs(dataset_from(described["dataset"])) if described["dataset"] else None
+        return described | {"inputs": inputs, "stage": self.ref.stage, "key": self.ref.key}
 
     def outputs(self, inputs: Tensor) -> Tensor:
         """Every network's outputs [networks, examples, ...] for inputs [examples, ...], on the inputs' device."""

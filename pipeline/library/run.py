@@ -112,6 +112,7 @@ class Run:
         `params` are those of the stage `sample`, such as `temperature=0.9`. The networks are an artifact of the store
         like any other: asked for again, they are read. Raises UsageError naming a parameter that is wrong.
         """
+        upstream = {"packed": self.stage("pack"), "fitted": self.stage("fit")}
         given = {"networks": networks, "seed": seed}
         chosen = self._params("sample") if "sample" in self.stages else {}
         chosen |= {name: value for name, value in given.items() if value is not None} | params
@@ -121,7 +122,7 @@ class Run:
             first = error.errors()[0]
             raise UsageError(f"sample.{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
         runner = Runner(self.where.model_copy(update={"sample": values}))
-        ref, _ = runner.run("sample", {"packed": self.stage("pack"), "fitted": self.stage("fit")})
+        ref, _ = runner.run("sample", upstream)
         return _sampled(ref)
 
     def evaluate(
@@ -156,8 +157,7 @@ class Run:
 
     def __repr__(self) -> str:
         last = list(self.stages)[-1]
-        where = self.report if last == "report" else self.stages[last].path
-        return f"<run of {self.where.name}, {last} {self.stages[last].key}: {where}>"
+        return f"<run of {self.where.name} up to {last} {self.stages[last].key}>"
 
     def __str__(self) -> str:
         if "report" not in self.stages:

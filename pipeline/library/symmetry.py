@@ -50,7 +50,7 @@ class Proof:
         return not self.notes
 
     def __str__(self) -> str:
-        verdict = f"{self.groups} groups keep the outputs at round-off" if self else "\n".join(self.notes)
+        verdict = f"groups that keep the outputs at round-off: {self.groups}" if self else "\n".join(self.notes)
         idle = f"; one half alone changes nothing of {', '.join(self.vacuous)}" if self.vacuous else ""
         return f"{verdict}{idle}"
 
@@ -177,7 +177,8 @@ class NetworkSymmetry:
     @property
     def _heading(self) -> str:
         count, size = len(self.symmetry.groups), self.symmetry.log10_size
-        return f"{type(self.module).__name__}: {count} groups of units, relabelled in 10^{size:.0f} ways"
+        groups = "1 group" if count == 1 else f"{count} groups"
+        return f"{type(self.module).__name__}: {groups} of units, relabelled in 10^{size:.0f} ways"
 
 
 def _on_cpu(tensors: State) -> State:

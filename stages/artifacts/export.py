@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor, nn
 
@@ -13,10 +12,9 @@ from stages.errors import DwfError
 from stages.nets.normalisation import normalisers
 from stages.nets.registry import assign, build
 from stages.params.dataset import dataset_from
-from stages.store.artifact import Manifest, read_manifest
+from stages.store.artifact import read_manifest
 from stages.store.checkpoints import save_tensors
-from stages.store.refs import Ref
-from stages.store.weights import Shards, Weights
+from stages.store.weights import Weights
 
 
 def export_networks(artifact: Path, folder: Path) -> int:
@@ -37,7 +35,12 @@ def export_networks(artifact: Path, folder: Path) -> int:
             f"{artifact}: the rows of a {manifest.stage} artifact lack BatchNorm's running statistics; "
             "export a sampled one"
         )
-    config = network_config(store, manifest)
+    dataset = store.attrs["dataset"]
+    config = {name: store.attrs[name] for name in ("network", "dataset")} | {
+        "inputs": describe_inputs(dataset_from(dataset)) if dataset else None,
+        "stage": manifest.stage,
+        "key": manifest.key,
+    }
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
@@ -47,16 +50,6 @@ def export_networks(artifact: Path, folder: Path) -> int:
     except OSError as error:
         raise DwfError(f"{folder}: can't write here ({error.strerror}); name another folder") from error
     return len(store)
-
-
-def network_config(store: Weights | Shards, artifact: Manifest | Ref) -> dict[str, Any]:
-    """What a store's networks are: architecture, data set, what is given to them of an input, and their artifact."""
-    dataset = store.attrs["dataset"]
-    return {name: store.attrs[name] for name in ("network", "dataset")} | {
-        "inputs": describe_inputs(dataset_from(dataset)) if dataset else None,
-        "stage": artifact.stage,
-        "key": artifact.key,
-    }
 
 
 def whole_state(module: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -58,7 +58,7 @@ def test_a_wrong_parameter_of_sample_is_named(run: dwf.Run):
 
 
 def test_a_run_has_its_experiment_figures_and_report(run: dwf.Run):
-    assert run.experiment.fit.steps == 60
+    assert (run.experiment.name, run.experiment.fit.steps) == ("smoke", 60)
     assert run.experiment.zoo == dwf.experiment(SMOKE).zoo
     assert {"members", "held-out", "generated"} <= run.figures.sets.keys()
     assert run.report.name == "report.html"
@@ -101,9 +101,9 @@ def test_a_run_that_ended_early_says_what_it_lacks(run: dwf.Run):
     assert len(fitted.sample(2, method="euler", steps=2)) == 2
     with pytest.raises(dwf.UsageError, match="evaluate: this run has no such artifact; it has those of zoo, canonical"):
         _ = fitted.figures
-    assert repr(fitted) == f"<run of smoke, fit {fitted.stages['fit'].key}: {fitted.stages['fit'].path}>"
+    assert repr(fitted) == f"<run of smoke up to fit {fitted.stages['fit'].key}>"
     assert str(fitted) == repr(fitted)
-    assert "&lt;run of smoke, fit" in fitted._repr_html_()
+    assert "&lt;run of smoke up to fit" in fitted._repr_html_()
 
 
 def test_a_run_prints_and_renders_its_table_and_verdict(run: dwf.Run):

@@ -64,7 +64,7 @@ def test_a_module_and_its_state_move_alike(found: dwf.NetworkSymmetry):
 def test_the_proof_holds_and_a_wrong_table_fails_it(found: dwf.NetworkSymmetry):
     proof = found.prove()
     assert proof
-    assert str(proof) == "2 groups keep the outputs at round-off"
+    assert str(proof) == "groups that keep the outputs at round-off: 2"
     wrong = replace(found, symmetry=half(found.symmetry, "0")).prove()
     assert not wrong
     assert "group '0' left out" in str(wrong)
