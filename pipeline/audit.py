@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.config import Experiment, experiment_of, read
-from pipeline.configurations import ENDINGS, names
+from pipeline.config import Experiment, checked, read
+from pipeline.configurations import ENDINGS, find, folder_of, importable, names
 from stages.checkpoint_paths import matching
 from stages.errors import UsageError
 
@@ -47,8 +47,9 @@ class Audit:
         self, overrides: Sequence[str] = (), store: Path | None = None, data: Path | None = None
     ) -> Experiment:
         """The checked experiment. Raises UsageError as `load` does."""
-        path = read(self.members)[0] if self.described else Path("audit.yaml")
-        return experiment_of(self.values(), path, Path("audit"), overrides, store, data)
+        folder = folder_of(find(self.members)) if self.described else Path.cwd()
+        importable(folder)
+        return checked(self.values(), "audit", folder, overrides, store, data)
 
     def _described(self) -> dict[str, Any]:
         """A configuration's sections, but for how its own networks are made."""

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
@@ -105,38 +106,36 @@ def load(
     file, key, value, what is allowed, nearest name.
     """
     path, values = read(file)
-    return experiment_of(values, path, file, overrides, store, data)
+    importable(folder := folder_of(path))
+    return checked({"name": path.stem, **values}, str(file), folder, overrides, store, data)
 
 
-def experiment_of(
-    values: dict[str, Any],
-    path: Path,
-    file: Path | str,
+def checked(
+    values: Mapping[str, Any],
+    where: str,
+    folder: Path,
     overrides: Iterable[str] = (),
     store: Path | None = None,
     data: Path | None = None,
 ) -> Experiment:
-    """A checked experiment of sections as a file at `path` has them; `file` is what messages call it.
+    """The experiment that sections describe, relative paths in them taken from a folder; otherwise as `load`.
 
-    Raises UsageError as `load` does.
+    Errors begin with `where`.
     """
     try:
-        values = with_current_keys(values)
+        values = with_current_keys(deepcopy(dict(values)))
     except UsageError as error:
-        raise UsageError(f"{file}: {error}") from None
+        raise UsageError(f"{where}: {error}") from None
     for text in overrides:
         _override(values, text)
     if (root := data or os.environ.get("DWF_DATA_ROOT")) is not None:
         values["data_root"] = str(Path(root).absolute())
     if store is not None:
         values["store_root"] = str(store.absolute())
-    values.setdefault("name", path.stem)
     try:
-        experiment = Experiment.model_validate(values)
+        return Experiment.model_validate(values).below(folder)
     except ValidationError as error:
-        raise UsageError("\n".join(f"{file}: {line}" for line in _explain(error, values))) from None
-    importable(folder := folder_of(path))
-    return experiment.below(folder)
+        raise UsageError("\n".join(f"{where}: {line}" for line in _explain(error, values))) from None
 
 
 def read(file: Path | str, among: str = "*.yaml") -> tuple[Path, dict[str, Any]]:

@@ -30,7 +30,14 @@ from stages.reporting.lineage import run_of
 from stages.reporting.page import write_page
 from stages.store.artifact import FOLDERS
 
-PAGES = ("README.md", "CONTRIBUTING.md", "conf/RESULTS.md", "conf/README.md", "data/README.md")
+PAGES = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "conf/RESULTS.md",
+    "conf/README.md",
+    "data/README.md",
+    "pipeline/library/README.md",
+)
 TEXTS = {page: (PROJECT / page).read_text() for page in PAGES}
 README = TEXTS["README.md"]
 STAND_INS = {"conf/x.yaml": "conf/smoke.yaml", "FILE": "conf/sweeps/smoke.yaml"}

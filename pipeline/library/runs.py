@@ -1,0 +1,90 @@
+"""`dwf.run` and `dwf.open`: the dag run from Python, and runs out of a store."""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from pipeline.config import STORE, Experiment
+from pipeline.console import StageLines
+from pipeline.library.artifacts import artifact_at, lineage
+from pipeline.library.experiment import Config, experiment
+from pipeline.library.run import Run
+from pipeline.runner import Runner, Watch, run_directly
+from stages.store.artifact import read_manifest
+from stages.store.refs import Ref
+
+
+def run(
+    config: Config,
+    *,
+    store: Path | str | None = None,
+    data_root: Path | str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    progress: bool | Watch = True,
+    **sections: Any,
+) -> Run:
+    """Run the whole dag in this process, from the zoo to the report; stages whose artifacts are there are reused.
+
+    `config` and what is laid over it are as `experiment` takes them: `run("conf/iris_mlp.yaml", fit={"steps": 500},
+    device="cpu")`. `store` is the folder of all artifacts, `data_root` that of data sets. `progress` prints lines on
+    the standard error stream, or is called with a stage's name, the fraction of it that is done, and a note.
+
+    Raises UsageError for a wrong configuration, and DwfError subclasses of the stages; finished work is kept, and the
+    same call goes on from there.
+    """
+    chosen = experiment(config, store=store, data_root=data_root, overrides=overrides, **sections)
+    refs: dict[str, Ref] = {}
+    with _shown(progress) as lines:
+
+        def done(stage: str, ref: Ref, reused: bool) -> None:
+            refs[stage] = ref
+            if isinstance(lines, StageLines):
+                lines.done(stage, ref, reused)
+
+        watch = lines.watch if isinstance(lines, StageLines) else lines
+        run_directly(Runner(chosen, watch), done)
+    return Run(refs, chosen)
+
+
+@contextmanager
+def _shown(progress: bool | Watch) -> Iterator[StageLines | Watch]:
+    if callable(progress):
+        yield progress
+    elif not progress:
+        yield lambda stage, share, note: None
+    else:
+        with StageLines(Console(file=sys.stderr, force_jupyter=False, highlight=False)) as lines:
+            yield lines
+
+
+def open_run(
+    artifact: Path | str,
+    *,
+    store: Path | str = STORE,
+    data_root: Path | str | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+) -> Run:
+    """The run that an artifact is of, with everything that this one was made from.
+
+    `artifact` is the path of one, the first four or more characters of its key, an experiment's name for what was made
+    last of it, or a whole store's path for what was made last there; keys and names are looked up in `store`.
+
+    Raises UsageError if there is none, DwfError if something that it was made from is gone.
+    """
+    path = artifact_at(artifact, Path(store).absolute())
+    name = read_manifest(path).experiment
+    root = data_root or os.environ.get("DWF_DATA_ROOT") or path.parent.parent / "0_raw"
+    where = Experiment.model_construct(  # its sections are in the artifacts
+        name=name,
+        store_root=path.parent.parent,
+        data_root=Path(root).absolute(),
+        device=device,
+        threads=threads or os.cpu_count() or 1,
+    )
+    return Run(lineage(path), where)
