@@ -34,11 +34,10 @@ def verdict(sweep: SweepResults) -> str:
     ]
     both = sum(_mean(each, "accurate") == _mean(each, "new") == 1 for each in sweep.rows)
     of_all = f"{both} of {len(sweep.rows)} combinations {'is' if both == 1 else 'are'} accurate and new in every run."
-    why = "No other has more of this answered yes or, with as many, a better score"
-    caution = (
-        "it was chosen by the test data that its figures are of, which flatters it" if found else "of weights alone"
-    )
-    return f"Best: {values} ({'; '.join(filter(None, parts))}). {why}; {caution}. {of_all}"
+    why = "No other has more of these answers yes"
+    if found:
+        why += " or, with as many, a better score; it was chosen by the test data, which flatters its figures"
+    return f"Best: {values} ({'; '.join(filter(None, parts))}). {why}. {of_all}"
 
 
 def _mean(row: SweepRow, name: str) -> float:
