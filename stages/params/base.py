@@ -1,9 +1,11 @@
 """The base of every stage's parameters."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict
+
+P = TypeVar("P", bound=BaseModel)
 
 
 class Params(BaseModel):
@@ -13,7 +15,8 @@ class Params(BaseModel):
 
     def fingerprint(self) -> dict[str, Any]:
         """What enters the stage's key: the values, and in the place of a file's name what the file holds."""
-        return self.model_dump(mode="json")
+        values = self.model_dump(mode="json")
+        return {name: _fingerprint(value, values[name]) for name, value in self}
 
     def modules(self) -> tuple[str, ...]:
         """Modules that these parameters, or sections of them, choose by name; their sources enter the stage's key."""
@@ -21,7 +24,25 @@ class Params(BaseModel):
         names = [name for value in values if isinstance(value, Params) for name in value.modules()]
         return tuple(dict.fromkeys(names))
 
-    def below(self, folder: Path) -> "Params":
-        """The same with relative paths, if there are any, taken from a folder."""
-        del folder
-        return self
+    def below(self: P, folder: Path) -> P:
+        """A copy in which relative paths, of sections too, are taken from a folder."""
+        moved = ((name, value, _below(value, folder)) for name, value in self)
+        return self.model_copy(update={name: new for name, old, new in moved if new != old})
+
+
+def below(folder: Path, path: str) -> str:
+    """A path or shell pattern, if relative taken from a folder; `~` is the home folder."""
+    return str(folder / Path(path).expanduser())
+
+
+def _below(value: Any, folder: Path) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_below(item, folder) for item in value)
+    return value.below(folder) if isinstance(value, Params) else value
+
+
+def _fingerprint(value: Any, dumped: Any) -> Any:
+    """The fingerprints of sections in a value, in the place of what is dumped of them."""
+    if isinstance(value, tuple):
+        return [_fingerprint(item, part) for item, part in zip(value, dumped, strict=True)]
+    return value.fingerprint() if isinstance(value, Params) else dumped

@@ -8,7 +8,8 @@ from pydantic import Field, field_validator
 
 from stages.checkpoint_paths import content_of, is_named, matching, names
 from stages.errors import UsageError
-from stages.params.external import ExternalZoo, below
+from stages.params.base import below
+from stages.params.external import ExternalZoo
 from stages.params.facts import METADATA, FactTable, name_pattern
 
 
@@ -109,4 +110,4 @@ class ImportedZoo(CheckpointZoo):
         facts = self.facts
         if isinstance(facts, FactTable):
             facts = facts.model_copy(update={"table": below(folder, facts.table)})
-        return self.model_copy(update={"files": below(folder, self.files), "facts": facts})
+        return super().below(folder).model_copy(update={"files": below(folder, self.files), "facts": facts})

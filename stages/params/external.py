@@ -1,6 +1,5 @@
 """Parameters that all zoos of networks trained elsewhere share."""
 
-from pathlib import Path
 from typing import Any
 
 from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
@@ -70,8 +69,3 @@ class ExternalZoo(Params):
     def modules(self) -> tuple[str, ...]:
         """Also the module that reads the networks."""
         return (f"stages.members.sources.{self.source}", *super().modules())
-
-
-def below(folder: Path, path: str) -> str:
-    """A path or shell pattern, if relative taken from a folder; `~` is the home folder."""
-    return str(folder / Path(path).expanduser())

@@ -10,7 +10,8 @@ from pydantic import Field
 
 from stages.checkpoint_paths import content_of
 from stages.errors import UsageError
-from stages.params.external import ExternalZoo, below
+from stages.params.base import below
+from stages.params.external import ExternalZoo
 from stages.params.facts import Facts, is_known, read_table
 from stages.params.where import Condition, check_names
 
@@ -87,7 +88,7 @@ class MatrixZoo(ExternalZoo):
 
     def below(self, folder: Path) -> "MatrixZoo":
         """A copy whose folder, if relative, is below another."""
-        return self.model_copy(update={"folder": below(folder, self.folder)})
+        return super().below(folder).model_copy(update={"folder": below(folder, self.folder)})
 
 
 @cache

@@ -11,8 +11,8 @@ from pydantic import Field, NonNegativeInt
 
 from stages.checkpoint_paths import content_of, natural_order
 from stages.errors import UsageError
+from stages.params.base import below
 from stages.params.checkpoints import CheckpointZoo
-from stages.params.external import below
 
 CHECKPOINT = re.compile(r"checkpoint_(\d+)")
 """Folders of checkpoints, by the epoch after which they were written; Ray Tune pads it with zeros."""
@@ -103,7 +103,7 @@ class RunFoldersZoo(CheckpointZoo):
 
     def below(self, folder: Path) -> "RunFoldersZoo":
         """A copy whose folder, if relative, is below another."""
-        return self.model_copy(update={"folder": below(folder, self.folder)})
+        return super().below(folder).model_copy(update={"folder": below(folder, self.folder)})
 
 
 def _run_folders(folder: Path) -> Iterator[Path]:

@@ -12,7 +12,7 @@ def scored_on(figures: Figures) -> str:
     if dataset is None or count is None:
         return ""
     split = "our own fixed test split" if dataset.name in OURS else "its authors' test split"
-    subset = "a fixed random subset of " if dataset.test is not None else ""
+    subset = "a fixed random subset of " if dataset.counts[1] is not None else ""
     classes = f" (classes {', '.join(map(str, only))})" if (only := getattr(dataset, "only", None)) else ""
     overlap = (
         " Members were trained elsewhere: whether they were trained on some of these examples can't be known."
