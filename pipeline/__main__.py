@@ -5,6 +5,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
 
@@ -15,6 +16,7 @@ def main() -> NoReturn:
 
 def run() -> int:
     """Run the command line. Exit code 2 for wrong usage, 1 for failure, 130 when interrupted."""
+    from pipeline.configurations import importable
     from stages.errors import DwfError
 
     # Read when torch is loaded. Threads that spin for long while they wait take three times as long, and far more, when
@@ -23,6 +25,7 @@ def run() -> int:
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
     try:
+        importable(Path.cwd())
         from pipeline.cli import app
 
         warnings.showwarning = _one_line_each()
@@ -67,4 +70,6 @@ def leave(code: int) -> NoReturn:
 
 
 if __name__ == "__main__":
+    if not sys.flags.safe_path:  # `python -m` puts the current folder first: a `stages` of the user's would hide ours
+        sys.path.append(sys.path.pop(0))
     main()

@@ -12,7 +12,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from pipeline.config import PROJECT, Experiment, load
+from pipeline.config import STORE, Experiment, load
+from pipeline.configurations import DEFAULT
 from pipeline.console import StageLines, human_size, plan_table, show_results
 from pipeline.dag import STAGES
 from pipeline.runner import Runner, run_directly
@@ -27,7 +28,7 @@ app = typer.Typer(
     help="Generate complete neural networks by flow matching over trained weights.",
 )
 
-File = Annotated[Path, typer.Argument(metavar="CONFIG", help="Configuration, e.g. conf/iris_mlp.yaml.")]
+File = Annotated[Path, typer.Argument(metavar="CONFIG", help="Configuration: a path, or a name such as iris_mlp.")]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override, e.g. fit.steps=500.")]
 Store = Annotated[Path | None, typer.Option("--store", help="Root of all artifacts (store_root in the file).")]
 Data = Annotated[Path | None, typer.Option("--data-root", help="Folder of the data sets (or DWF_DATA_ROOT).")]
@@ -42,7 +43,7 @@ def _main(debug: Debug = False) -> None:
 
 @app.command()
 def run(
-    config: File,
+    config: File = Path(DEFAULT),
     overrides: Set = None,
     store: Store = None,
     data_root: Data = None,
@@ -133,9 +134,24 @@ def sweep(
 
 
 @app.command()
-def plan(config: File, overrides: Set = None, store: Store = None, data_root: Data = None) -> None:
+def plan(config: File = Path(DEFAULT), overrides: Set = None, store: Store = None, data_root: Data = None) -> None:
     """List the stages: which would be reused, which would run, and why."""
     _console().print(plan_table(Runner(load(config, overrides or (), store, data_root)).plan()))
+
+
+@app.command()
+def init(
+    name: Annotated[str | None, typer.Argument(help="A built-in configuration; all are listed without it.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file of that name.")] = False,
+) -> None:
+    """Copy a built-in configuration, comments and all, into the current folder, to be edited and run."""
+    from pipeline.init import copy, listing
+
+    if name is None:
+        _console().print(listing())
+        return
+    file, command = copy(name, Path(), replace=force)
+    typer.echo(f"{file}: yours to edit; then: {command}")
 
 
 @app.command()
@@ -243,7 +259,7 @@ def _interruptible() -> Iterator[None]:
 
 
 def _root(store: Path | None) -> Path:
-    return store.absolute() if store else PROJECT / "data"
+    return (store or STORE).absolute()
 
 
 def _artifact(name: str, store: Path | None) -> Path:

@@ -4,11 +4,12 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, Self, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, Field, PositiveInt, ValidationError, model_validator
 
+from pipeline.configurations import find, folder_of, importable
 from pipeline.renamed_keys import current_key, with_current_keys
 from stages.errors import UsageError, did_you_mean
 from stages.params.base import Params
@@ -20,8 +21,8 @@ from stages.params.pack import PackParams
 from stages.params.sample import SampleParams
 from stages.params.zoo import Zoo, ZooParams
 
-PROJECT = Path(__file__).resolve().parent.parent
-"""Where `conf/` and `data/` lie: relative paths in configurations mean this folder, wherever a command is run."""
+STORE = Path("data")
+"""Folder of all artifacts in the current folder, where nothing else is said."""
 
 
 class Experiment(Params):
@@ -29,10 +30,11 @@ class Experiment(Params):
 
     name: str = Field(default="", pattern=r"^[A-Za-z0-9_.-]*$")
     """Name of the experiment in listings and reports; the file's name by default."""
-    store_root: Path = Path("data")
-    """Folder of all artifacts; relative to the project's folder."""
-    data_root: Path = Path("data/0_raw")
-    """Folder of the data sets, in torchvision's layout; relative to the project's folder."""
+    store_root: Path = STORE
+    """Folder of all artifacts, relative to this file's folder; by default `data` in the current folder."""
+    data_root: Path = STORE / "0_raw"
+    """Folder of the data sets, in torchvision's layout, relative to this file's folder; by default `data/0_raw` in the
+    current folder."""
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     """Device of all computation: `auto` (CUDA if there is any), `cpu`, `cuda` or `cuda:N`."""
     threads: PositiveInt = Field(default_factory=lambda: os.cpu_count() or 1)
@@ -71,15 +73,26 @@ class Experiment(Params):
             raise ValueError(f"fit.condition: found {unknown[0]!r}; allowed here: {', '.join(CONDITIONS)}{near}")
         return self
 
+    def below(self, folder: Path) -> Self:
+        """A copy with relative paths taken from a folder, but from the current one where they are the defaults."""
+        roots = {
+            name: (folder if name in self.model_fields_set else Path.cwd()) / getattr(self, name).expanduser()
+            for name in ("store_root", "data_root")
+        }
+        return super().below(folder).model_copy(update=roots)
+
     def params(self, stage: str) -> Params:
         """The parameters of one stage; the report has none."""
         return Params() if stage == "report" else getattr(self, stage)
 
 
-def load(file: Path, overrides: Iterable[str] = (), store: Path | None = None, data: Path | None = None) -> Experiment:
-    """Read and check a configuration; `overrides` are `key.path=value`, laid over the file.
+def load(
+    file: Path | str, overrides: Iterable[str] = (), store: Path | None = None, data: Path | None = None
+) -> Experiment:
+    """Read and check a configuration, given by path or by name; `overrides` are `key.path=value`, laid over the file.
 
-    Raises UsageError with one line for each thing that is wrong: file, key, value, what is allowed, nearest name.
+    Modules beside the file can be imported from then on. Raises UsageError with one line for each thing that is wrong:
+    file, key, value, what is allowed, nearest name.
     """
     path, values = read(file)
     try:
@@ -97,25 +110,17 @@ def load(file: Path, overrides: Iterable[str] = (), store: Path | None = None, d
         experiment = Experiment.model_validate(values)
     except ValidationError as error:
         raise UsageError("\n".join(f"{file}: {line}" for line in _explain(error, values))) from None
-    resolved = {name: PROJECT / getattr(experiment, name) for name in ("store_root", "data_root")}
-    return experiment.model_copy(update={**resolved, "zoo": experiment.zoo.below(PROJECT)})
+    importable(folder := folder_of(path))
+    return experiment.below(folder)
 
 
-def read(file: Path, among: str = "*.yaml") -> tuple[Path, dict[str, Any]]:
-    """A YAML file, as named or below the project, with its sections.
+def read(file: Path | str, among: str = "*.yaml") -> tuple[Path, dict[str, Any]]:
+    """The YAML file that a path or a name means, with its sections.
 
-    Raises UsageError if there is none, naming those below `conf/` that match `among`, or if it isn't readable.
+    Raises UsageError if there is none, naming the built-in ones that match `among`, or if it isn't readable.
     """
-    path = _existing(file, among)
+    path = find(file, among)
     return path, _read_yaml(path)
-
-
-def _existing(file: Path, among: str) -> Path:
-    for path in (file, PROJECT / file):
-        if path.is_file():
-            return path
-    known = sorted(str(p.relative_to(PROJECT)) for p in (PROJECT / "conf").glob(among))
-    raise UsageError(f"{file}: no such configuration; there are {', '.join(known)}{did_you_mean(str(file), known)}")
 
 
 class _StrictLoader(yaml.SafeLoader):

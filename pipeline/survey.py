@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
+from pipeline.configurations import find
 from stages.errors import UsageError
 from stages.nets.registry import build, example_input
 from stages.params.network import Model
@@ -58,8 +59,9 @@ class Surveyed:
         return (str(name), shape, *figures, *checks, "; ".join(self.notes))
 
 
-def networks_of(path: Path) -> list[Model]:
-    """The networks that a YAML file lists. Raises UsageError for a file that isn't such a list."""
+def networks_of(survey: Path) -> list[Model]:
+    """The networks that a YAML file lists, given by path or name. Raises UsageError for one that isn't such a list."""
+    path = find(survey, "surveys/*.yaml")
     try:
         return TypeAdapter(list[Model]).validate_python(yaml.safe_load(path.read_text()))
     except (OSError, yaml.YAMLError, ValidationError) as error:

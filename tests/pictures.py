@@ -19,8 +19,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from PIL import Image
+from smoke import PROJECT
 
-from pipeline.config import PROJECT, load
+from pipeline.config import load
 from pipeline.dag import STAGES, dag
 from pipeline.runner import Runner
 from stages.reporting.drawing import STYLE

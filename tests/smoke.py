@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline.config import PROJECT, load
+from pipeline.config import load
 from pipeline.runner import Runner, run_directly
 from stages.store.refs import Ref
 
+PROJECT = Path(__file__).resolve().parents[1]
+"""The checkout."""
 SMOKE = PROJECT / "conf" / "smoke.yaml"
 Done = dict[str, tuple[Ref, bool]]
 """What each stage made, and whether it was reused."""

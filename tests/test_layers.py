@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from pipeline.config import PROJECT
+from smoke import PROJECT
 
 SOURCES = sorted(path for package in ("stages", "pipeline") for path in (PROJECT / package).rglob("*.py"))
 BY_NAME = {

@@ -13,11 +13,11 @@ import typer.main
 import xarray as xr
 import yaml
 from pydantic import TypeAdapter
-from smoke import Done
+from smoke import PROJECT, Done
 
 import pipeline.config
 from pipeline.cli import app
-from pipeline.config import PROJECT, Experiment, load
+from pipeline.config import Experiment, load
 from pipeline.dag import STAGES
 from pipeline.prefect.flow import dwf as prefect_flow
 from pipeline.sweep.spec import flat_overrides, read_sweep
@@ -101,7 +101,7 @@ def test_commands_are_found_in_prose_tables_and_code():
     assert len(DWF) > 25
 
 
-@pytest.mark.parametrize("arguments", ["run --sett a=1 conf/smoke.yaml", "stage fit", "plan"])
+@pytest.mark.parametrize("arguments", ["run --sett a=1 conf/smoke.yaml", "stage fit", "show"])
 def test_a_wrong_command_would_be_noticed(arguments: str):
     name, *rest = arguments.split()
     with pytest.raises(Exception, match=r"No such option|Missing parameter"):  # of the click that typer brings

@@ -4,6 +4,7 @@ No `from __future__ import annotations` here: Prefect reads the flow's annotatio
 """
 
 import asyncio
+import os
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -29,7 +30,8 @@ from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.utilities.annotations import quote  # what Prefect should hand on without looking into it
 
-from pipeline.config import PROJECT, Experiment, flat_overrides, load
+from pipeline.config import STORE, Experiment, flat_overrides, load
+from pipeline.configurations import DEFAULT, importable
 from pipeline.dag import dag
 from pipeline.prefect.artifacts import Progress, show_summary
 from pipeline.prefect.discovery import Listener, home_of
@@ -60,7 +62,7 @@ observed: ContextVar[Observed | None] = ContextVar("observed", default=None)
 
 @flow(name="dwf", flow_run_name="{config}", description=ABOUT)
 def dwf(
-    config: str = "conf/iris_mlp.yaml",
+    config: str = DEFAULT,
     overrides: dict[str, Any] | None = None,
     store: str | None = None,
     data_root: str | None = None,
@@ -68,7 +70,7 @@ def dwf(
     """From seeds to evaluated new networks; the result is the report's folder, or the DwfError that ended a stage.
 
     Args:
-        config: Configuration: a path, absolute or below the project.
+        config: Configuration: a name, such as iris_mlp, or a path below the folder in which the deployment is served.
         overrides: Values laid over the configuration, e.g. {"fit.steps": 500}.
         store: Folder of all artifacts, instead of the one in the configuration.
         data_root: Folder of the data sets, instead of the one in the configuration.
@@ -76,6 +78,7 @@ def dwf(
     folders = (Path(folder) if folder else None for folder in (store, data_root))
     run = observed.get() or Observed(Progress())
     run.flow_run = UUID(flow_run.id)
+    importable(Path.cwd())
     try:
         experiment = _load(Path(config), flat_overrides(overrides or {}), *folders)
         with registered(home_of(experiment.store_root), run.flow_run):
@@ -208,11 +211,12 @@ def _settle(run: Observed) -> None:
 def serve(home: Path, ready: Callable[[], None]) -> None:
     """Register the deployment `full` and carry out its runs, one at a time, until interrupted."""
     store = home.parent
-    defaults = {} if store == PROJECT / "data" else {"store": str(store)}
+    defaults = {} if store == STORE.absolute() else {"store": str(store)}
     deployment = dwf.to_deployment("full", parameters=defaults, entrypoint_type=EntrypointType.MODULE_PATH)
     runner = DeploymentRunner(name="full", limit=1, query_seconds=POLL_SECONDS, pause_on_shutdown=False)
     # dwf.serve would pickle the flow by value into each run's process; this way the process imports it
     runner.add_deployment(cast("Any", deployment))
+    os.environ["PYTHONSAFEPATH"] = "1"  # of those processes: a pipeline.py in this folder would hide ours
     ready()
     try:
         with suppress(KeyboardInterrupt):

@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from pipeline.configurations import name_of
 from pipeline.console import StageLines
 from pipeline.dag import STAGES
 from pipeline.keys import KEY_FORMAT, sources
@@ -36,7 +37,7 @@ def sweep_results(
     return SweepResults(
         name=sweep.name,
         about=sweep.about,
-        base=str(sweep.base),
+        base=name_of(sweep.base),
         settings=[*sweep.shared, *overrides],
         varied=list(sweep.varied),
         names=short_names(sweep.varied),

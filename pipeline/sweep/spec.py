@@ -10,6 +10,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from pipeline.config import flat_overrides, read
+from pipeline.configurations import built_in, find, folder_of
 from stages.errors import UsageError
 from stages.params.base import Params
 
@@ -18,10 +19,10 @@ Values = Mapping[str, Any]
 
 
 class SweepFile(Params):
-    """A file below `conf/sweeps/`."""
+    """A file with a base configuration and what varies."""
 
-    base: Path
-    """The configuration that all values override."""
+    base: str = Field(min_length=1)
+    """The configuration that all values override: its name, or its path below the sweep's folder."""
     about: str = ""
     """The sweep's purpose, in a sentence."""
     set: dict[str, Any] = Field(default_factory=dict)
@@ -55,11 +56,18 @@ def read_sweep(file: Path, axes: Sequence[str] = ()) -> Sweep:
     Axes may also be laid over a sweep file. Raises UsageError if there is nothing to vary, or no sense in it.
     """
     path, values = read(file, "sweeps/*.yaml")
-    described = _checked(file, values) if "base" in values else SweepFile(base=file)
+    described = _checked(file, values) if "base" in values else SweepFile(base=str(path))
+    base = _base(described, path) if "base" in values else path
     points = tuple(_product(file, described.points, described.grid | _axes(axes)))
     if not points[0]:
         raise UsageError(f"{file}: nothing varies; add --grid KEY=VALUE,VALUE, e.g. --grid fit.seed=0,1,2")
-    return Sweep(path.stem, described.about, described.base, tuple(flat_overrides(described.set)), points)
+    return Sweep(path.stem, described.about, base, tuple(flat_overrides(described.set)), points)
+
+
+def _base(described: SweepFile, path: Path) -> Path:
+    """The base of a sweep; the sweep itself may have the same name."""
+    base = find(described.base, beside=folder_of(path))
+    return built_in(described.base) if base.samefile(path) else base
 
 
 def _checked(file: Path, values: dict[str, Any]) -> SweepFile:

@@ -30,7 +30,7 @@ class FactTable(Params):
     """A table of facts about files, a line for each."""
 
     table: str = Field(min_length=1)
-    """The table, a .csv or .csv.gz file with a header; a relative path is below the project's folder."""
+    """The table, a .csv or .csv.gz file with a header; a relative path is taken from the configuration's folder."""
     file: str = Field(min_length=1)
     """Column with the name of each line's file, e.g. `ckpt_file`: its path, or the last parts of it."""
 

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file
-from smoke import SMOKE, Done, Dwf
+from smoke import PROJECT, SMOKE, Done, Dwf
 
 from pipeline import cli
-from pipeline.config import PROJECT
 from stages.artifacts.members import open_weights
 from stages.errors import DwfError
 
@@ -22,7 +21,7 @@ def one_line(err: str) -> bool:
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (["run", "conf/smok.yaml"], 2, "did you mean 'conf/smoke.yaml'"),
+        (["run", "conf/smok.yaml"], 2, "did you mean 'smoke'"),
         (["run", SMOKE, "--set", "fit.stesp=5"], 2, "did you mean 'steps'"),
         (["run", SMOKE, "--set", "zoo.members=-1"], 2, "greater than or equal to 2"),
         (["stage", "fitt", SMOKE], 2, "no stage"),
@@ -36,7 +35,7 @@ def test_wrong_usage_is_one_line_and_code_2(dwf: Dwf, arguments: list[object], c
     assert says in err
 
 
-@pytest.mark.parametrize("arguments", [["bogus"], ["run"], ["run", SMOKE, "--bogus"]])
+@pytest.mark.parametrize("arguments", [["bogus"], ["stage", "zoo"], ["run", SMOKE, "--bogus"]])
 def test_unknown_words_are_code_2(dwf: Dwf, arguments: list[object]):
     assert dwf(*arguments)[0] == 2
 

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from smoke import PROJECT
 
 from pipeline import keys
-from pipeline.config import PROJECT, load
+from pipeline.config import load
 from pipeline.dag import STAGES
 from pipeline.runner import Runner
 from stages.errors import UsageError

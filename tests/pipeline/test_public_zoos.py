@@ -15,9 +15,10 @@ import torch
 from foreign_checkpoints import save
 from made_up_zoos import TRAIN, Epoch, State, accuracy, mnist_inputs, write_digits_as_mnist
 from member_scores import measured_scores
+from smoke import PROJECT
 from torch import Tensor, nn
 
-from pipeline.config import PROJECT, Experiment, load
+from pipeline.config import Experiment, load
 from pipeline.runner import Runner, run_directly
 from stages.artifacts.members import open_weights, open_zoo
 from stages.datasets import load_fitting, load_test

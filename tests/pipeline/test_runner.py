@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from smoke import SMOKE, run_smoke
+from smoke import PROJECT, SMOKE, run_smoke
 
 from pipeline import keys
 from pipeline import runner as runner_module
-from pipeline.config import PROJECT, load
+from pipeline.config import load
 from pipeline.dag import STAGES, dag
 from pipeline.runner import Runner, run_directly
 from stages.errors import DwfError, Interrupted, NotComplete

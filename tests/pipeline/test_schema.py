@@ -4,8 +4,9 @@ import re
 from typing import Any
 
 import pytest
+from smoke import PROJECT
 
-from pipeline.config import PROJECT, Experiment
+from pipeline.config import Experiment
 
 SCHEMA = Experiment.model_json_schema()
 MODELS: dict[str, dict[str, Any]] = {

@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from smoke import PROJECT
 
 from pipeline import keys
-from pipeline.config import PROJECT, load
+from pipeline.config import load
 from stages.params.dataset import Images
 
 READER = """

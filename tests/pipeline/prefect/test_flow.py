@@ -10,8 +10,8 @@ import fake_run
 import pytest
 import yaml
 from fake_run import CONFIG, SHARDS, Lines, Served
+from smoke import PROJECT
 
-from pipeline.config import PROJECT
 from pipeline.dag import STAGES, dag
 from pipeline.runner import Runner
 from stages.errors import Diverged, DwfError

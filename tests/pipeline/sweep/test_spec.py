@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from smoke import SMOKE
+from smoke import PROJECT, SMOKE
 
-from pipeline.config import PROJECT, flat_overrides
+from pipeline.config import flat_overrides
 from pipeline.sweep.points import points_of
 from pipeline.sweep.spec import parse_axis, read_sweep, short_names
 from stages.errors import UsageError
@@ -62,7 +62,7 @@ def test_points_are_the_product_in_the_order_given():
 
 
 FILE = """
-base: conf/smoke.yaml
+base: smoke
 set: {fit.steps: 20}
 grid: {fit.seed: [0, 1]}
 points:
@@ -87,13 +87,13 @@ def test_axes_are_laid_over_a_file(tmp_path: Path):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("base: conf/smoke.yaml", "nothing varies"),
-        ("base: conf/smoke.yaml\ngrdi: {}", "grdi: .*a sweep has base, about, set, grid, points"),
-        ("base: conf/smoke.yaml\ngrid: {fit.seed: 3}", "grid.fit.seed: .*valid list"),
-        ("base: conf/smoke.yaml\ngrid: {fit.seed: []}", "fit.seed: expected different values"),
-        ("base: conf/smoke.yaml\ngrid: {fit.seed: [1, 1]}", "fit.seed: expected different values"),
-        ("base: conf/smoke.yaml\ngrid: {fit.seed: [1]}\npoints: [{fit.seed: 2}]", "by the grid and by the points"),
-        ("base: conf/smoke.yaml\npoints: [{fit.seed: 2}, {fit.steps: 2}]", "expected fit.seed in each"),
+        ("base: smoke", "nothing varies"),
+        ("base: smoke\ngrdi: {}", "grdi: .*a sweep has base, about, set, grid, points"),
+        ("base: smoke\ngrid: {fit.seed: 3}", "grid.fit.seed: .*valid list"),
+        ("base: smoke\ngrid: {fit.seed: []}", "fit.seed: expected different values"),
+        ("base: smoke\ngrid: {fit.seed: [1, 1]}", "fit.seed: expected different values"),
+        ("base: smoke\ngrid: {fit.seed: [1]}\npoints: [{fit.seed: 2}]", "by the grid and by the points"),
+        ("base: smoke\npoints: [{fit.seed: 2}, {fit.steps: 2}]", "expected fit.seed in each"),
     ],
 )
 def test_a_file_that_makes_no_sense_says_where(tmp_path: Path, text: str, says: str):

@@ -8,9 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from smoke import Done
-
-from pipeline.config import PROJECT
+from smoke import PROJECT, Done
 
 pytestmark = pytest.mark.slow
 

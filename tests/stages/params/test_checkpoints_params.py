@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from pipeline.config import PROJECT, load
+from pipeline.config import load
 from pipeline.keys import key_of
 from stages.errors import UsageError
 from stages.params.checkpoints import ImportedZoo
@@ -129,11 +129,12 @@ def pattern(file: Path) -> str:
     return zoo.files
 
 
-def test_a_relative_pattern_means_the_project_s_folder(tmp_path):
-    short = "{source: checkpoints, files: 'runs/*.pt', model: 'a.b:c', input: [2], heldout: 2}"
-    assert pattern(configuration(tmp_path, short)) == str(PROJECT / "runs/*.pt")
-    here = short.replace("runs/*.pt", f"{tmp_path}/*.pt")
-    assert pattern(configuration(tmp_path, here)) == f"{tmp_path}/*.pt"
+@pytest.mark.parametrize(
+    ("files", "meant"), [("runs/*.pt", "{folder}/runs/*.pt"), ("/elsewhere/*.pt", "/elsewhere/*.pt")]
+)
+def test_a_relative_pattern_is_taken_from_the_configuration_s_folder(tmp_path: Path, files: str, meant: str):
+    short = f"{{source: checkpoints, files: '{files}', model: 'a.b:c', input: [2], heldout: 2}}"
+    assert pattern(configuration(tmp_path, short)) == meant.format(folder=tmp_path)
 
 
 @pytest.mark.parametrize(
