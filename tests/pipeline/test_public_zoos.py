@@ -25,6 +25,7 @@ from stages.datasets import load_fitting, load_test
 from stages.errors import UsageError
 from stages.nets.registry import build
 from stages.params.dataset import Table
+from stages.params.splits import MeanAndStd
 from stages.store.refs import Ref
 
 QUICK = [
