@@ -12,6 +12,7 @@ from stages.errors import DwfError
 from stages.nets.normalisation import normalisers
 from stages.nets.registry import assign, build
 from stages.params.dataset import dataset_from
+from stages.params.own_data import OwnDataset
 from stages.store.artifact import read_manifest
 from stages.store.checkpoints import save_tensors
 from stages.store.weights import Weights
@@ -35,9 +36,12 @@ def export_networks(artifact: Path, folder: Path) -> int:
             f"{artifact}: the rows of a {manifest.stage} artifact lack BatchNorm's running statistics; "
             "export a sampled one"
         )
-    dataset = store.attrs["dataset"]
-    config = {name: store.attrs[name] for name in ("network", "dataset")} | {
-        "inputs": describe_inputs(dataset_from(dataset)) if dataset else None,
+    dataset = dataset_from(store.attrs["dataset"]) if store.attrs["dataset"] else None
+    shown = dataset.placeless() if isinstance(dataset, OwnDataset) else dataset
+    config = {
+        "network": store.attrs["network"],
+        "dataset": shown.model_dump(mode="json") if shown else None,
+        "inputs": describe_inputs(dataset) if dataset else None,
         "stage": manifest.stage,
         "key": manifest.key,
     }

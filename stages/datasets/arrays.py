@@ -63,11 +63,9 @@ def _single(path: str) -> np.ndarray:
 def _loaded(path: str) -> np.ndarray | dict[str, np.ndarray]:
     """What numpy has stored; Python objects are never unpickled."""
     try:
-        found = np.load(path, allow_pickle=False)
-        if isinstance(found, np.ndarray):
-            return found
-        with found:
-            return {name: found[name] for name in found.files}
+        with Path(path).open("rb") as file:
+            found = np.load(file, allow_pickle=False)
+            return found if isinstance(found, np.ndarray) else {name: found[name] for name in found.files}
     except ValueError as error:
         objects = "allow_pickle" in str(error)
         reason = "holds Python objects, which are never unpickled" if objects else first_line(error)

@@ -93,7 +93,7 @@ def _cut(dataset: OwnDataset, root: Path, parts: Parts) -> tuple[Examples, Examp
 
 def _required(dataset: OwnDataset, root: Path, parts: Parts, part: Part) -> Examples:
     examples = _checked(dataset, root, parts, part)
-    if examples is None or not len(examples):
+    if examples is None:
         raise UsageError(f"zoo.dataset: {dataset.name} has no {part} examples")
     return examples
 
@@ -115,6 +115,8 @@ def _checked(dataset: OwnDataset, root: Path, parts: Parts, part: Part) -> Examp
         raise UsageError(f"{place}: targets have shape {list(targets.shape)}, expected one for each example [examples]")
     if len(inputs) != len(targets):
         raise UsageError(f"{place}: {len(inputs)} inputs, but {len(targets)} targets; expected one for each")
+    if not len(inputs):
+        raise UsageError(f"{place}: there are none")
     if inputs.dtype.kind not in "bfiuOU":
         raise UsageError(f"{place}: inputs are {inputs.dtype}, expected numbers, images of bytes or texts")
     if inputs.dtype.kind == "f" and not (finite := np.isfinite(inputs).reshape(len(inputs), -1).all(1)).all():
