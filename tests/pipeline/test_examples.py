@@ -59,7 +59,13 @@ def run(experiment: Experiment) -> tuple[Figures, list[str]]:
     return read_figures(refs["evaluate"].path), made
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+QUICK = {"csv", "factory"}
+"""Run with every change; the others differ in their readers, which have tests of their own."""
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in EXAMPLES]
+)
 def test_an_example_runs_through_the_dag(project: Path, name: str):
     figures, made = run(experiment := example(project, name))
     assert len(made) == 7
