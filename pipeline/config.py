@@ -15,6 +15,7 @@ from pipeline.renamed_keys import current_key, with_current_keys
 from stages.errors import UsageError, did_you_mean
 from stages.params.base import Params
 from stages.params.canonicalize import CanonicalizeParams
+from stages.params.dataset import BUILT_IN, OWN
 from stages.params.evaluate import EvaluateParams
 from stages.params.fit import CONDITIONS, FitParams
 from stages.params.pack import PackParams
@@ -190,7 +191,7 @@ ABSENT = object()
 
 def _explain(error: ValidationError, values: Any) -> Iterator[str]:
     for problem in error.errors():
-        loc = problem["loc"]
+        loc = problem["loc"][:-1] if problem["loc"][-1:] in ((BUILT_IN,), (OWN,)) else problem["loc"]
         key = ".".join(_written(loc, values, missing=problem["type"] == "missing"))
         if problem["type"] == "extra_forbidden":
             allowed = sorted(_fields(Experiment, loc[:-1]))

@@ -22,6 +22,7 @@ from pipeline.config import Experiment
 from pipeline.dag import dag
 from pipeline.keys import KEY_FORMAT, differences, key_of, sources
 from pipeline.revision import commit
+from stages.content_hashes import MEMORY, remembered_in
 from stages.errors import DwfError, Interrupted, NotComplete
 from stages.store.artifact import (
     artifact_path,
@@ -79,7 +80,8 @@ class Runner:
 
     def key(self, stage: str, upstream: Mapping[str, Any]) -> str:
         """The key of a stage given what it needs, planned or done."""
-        return key_of(stage, self.experiment.params(stage), {name: up.key for name, up in upstream.items()})
+        with remembered_in(self.root / MEMORY):
+            return key_of(stage, self.experiment.params(stage), {name: up.key for name, up in upstream.items()})
 
     def plan(self) -> list[Planned]:
         """Every stage in order, with its key and why it would run."""

@@ -6,9 +6,9 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
-from functools import cache
 from pathlib import Path, PurePosixPath
 
+from stages.content_hashes import file_hash, state_of
 from stages.errors import Damaged, UsageError
 
 INDEX = "*.index*.json"
@@ -97,27 +97,13 @@ def files_of(path: Path) -> list[Path]:
 
 def size_of(path: Path) -> int:
     """Bytes of a checkpoint's files. Raises Damaged naming a shard that isn't there."""
-    return sum(_facts(file)[0] for file in files_of(path))
+    return sum(state_of(file).size for file in files_of(path))
 
 
 def content_of(path: Path) -> str:
     """The first 16 hex digits of the SHA-256 of a checkpoint, of its shards together if it has some.
 
-    A file is read again only if its size or modification time changes. Raises Damaged naming a shard that isn't there.
+    Raises Damaged naming a shard that isn't there.
     """
-    hashes = [_content_of(file, *_facts(file)) for file in files_of(path)]
+    hashes = [file_hash(file) for file in files_of(path)]
     return hashes[0] if len(hashes) == 1 else hashlib.sha256(" ".join(hashes).encode()).hexdigest()[:16]
-
-
-def _facts(file: Path) -> tuple[int, int]:
-    try:
-        return (facts := file.stat()).st_size, facts.st_mtime_ns
-    except OSError as error:
-        raise Damaged(f"{file}: not readable ({error.strerror}), but part of a checkpoint; copy it anew") from error
-
-
-@cache
-def _content_of(path: Path, size: int, changed: int) -> str:
-    del size, changed  # part of the cache's key
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]

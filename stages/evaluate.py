@@ -31,6 +31,7 @@ from stages.flow.spaces.codes import effective_rank
 from stages.params.dataset import Dataset, dataset_from
 from stages.params.evaluate import EvaluateParams
 from stages.params.network import network_from
+from stages.params.own_data import OwnDataset
 from stages.scores import score_name
 from stages.store.arrays import Named, write_arrays
 from stages.store.files import read_json, write_json
@@ -143,14 +144,15 @@ def _figures(inputs: EvaluationInputs, measured: dict[str, SetFigures]) -> Figur
     variance, train = torch.from_numpy(packed.facts("pca/variance")), int(is_train(packed).sum())
     members, generated = packed.layout.unflatten(reference.members), packed.layout.unflatten(inputs.generated)
     description = packed.attrs["dataset"]
+    dataset = dataset_from(description) if description else None
     return Figures(
-        dataset=dataset_from(description) if description else None,
+        dataset=dataset.placeless() if isinstance(dataset, OwnDataset) else dataset,
         condition=inputs.sampled.attrs.get("condition", {}),
         network=network_from(packed.attrs["network"]),
         parameters=packed.layout.size,
         test_examples=len(test.targets) if test else None,
         ood=inputs.params.ood if inputs.outliers else None,
-        inputs=describe_inputs(dataset_from(description)) if description else None,
+        inputs=describe_inputs(dataset) if dataset else None,
         imported=UNKNOWN in packed.facts("initialisation"),
         score=score_name(test.targets) if test else None,
         bar=reference.bar,

@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import RLock
 
+import numpy as np
 import torch
 
 
@@ -32,6 +34,20 @@ def global_seed(*parts: int | str) -> Iterator[None]:
     with _GLOBAL, torch.random.fork_rng():
         _seed(seed_of(*parts))
         yield
+
+
+@contextmanager
+def all_seeded(*parts: int | str) -> Iterator[None]:
+    """The same with Python's and numpy's global generators, for code of which nothing is known."""
+    before = random.getstate(), np.random.get_state()
+    with global_seed(*parts):
+        random.seed(seed_of(*parts))
+        np.random.seed(seed_of(*parts) % 2**32)
+        try:
+            yield
+        finally:
+            random.setstate(before[0])
+            np.random.set_state(before[1])
 
 
 def _seed(seed: int) -> None:

@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from stages.artifacts.members import described, runs_of
+from stages.artifacts.members import datasets_of, described, runs_of
 from stages.context import Context, torch_threads
-from stages.datasets import describe_inputs
+from stages.datasets import check_test, describe_inputs, learned
 from stages.members.data import load_data
 from stages.members.scoring import fitting_scores
 from stages.members.shards import Shard
 from stages.members.sources import source_of
-from stages.members.warnings import suspicions
+from stages.members.warnings import overlaps, suspicions
 from stages.nets.registry import build, example_input
 from stages.nets.requirements import check_network, check_reproducible
 from stages.params.external import ExternalZoo
@@ -37,12 +37,15 @@ def zoo(params: Zoo, ctx: Context) -> dict[str, Any]:
         make_shard(params, shard, ctx)
     members = Shards([shard.path(ctx.out) for shard in parts])
     summary: dict[str, Any] = {"networks": len(members), "parameters": members.layout.parameter_layout.size}
-    if inputs := {name: describe_inputs(dataset) for name, dataset in params.datasets.items()}:
+    if inputs := {name: describe_inputs(dataset) for name, dataset in datasets_of(members).items()}:
         summary["inputs"] = next(iter(inputs.values())) if len(inputs) == 1 else inputs
     if (score := members.attrs["score"]) is not None:
         scores = members.facts("validation_score")
         summary |= {f"validation_{score}": float(scores.mean()), f"validation_{score}_std": float(scores.std())}
-    if isinstance(params, ExternalZoo) and (lines := list(suspicions(members, runs_of(members)))):
+    lines = list(overlaps({name: check_test(dataset, ctx.data_root) for name, dataset in params.datasets.items()}))
+    if isinstance(params, ExternalZoo):
+        lines += suspicions(members, runs_of(members))
+    if lines:
         summary["warnings"] = lines
     return summary | source_of(params).summarize(params, members)
 
@@ -58,11 +61,14 @@ def make_shard(params: Zoo, shard: Shard, ctx: Context) -> bool:
         check_network(module, example_input(params.network), "zoo.network")
         if isinstance(params, ExternalZoo):
             check_reproducible(module, build(params.network, seed=1), "zoo.network")
+        for dataset in params.datasets.values():
+            check_test(dataset, ctx.data_root)
     data = load_data(params, module, ctx.data_root)
+    datasets = {name: learned(dataset, ctx.data_root) for name, dataset in params.datasets.items()}
     with torch_threads(ctx.threads):
         rows, facts = source_of(params).make(params, shard, module, data, ctx)
         facts |= fitting_scores(module.to(ctx.device), rows, data, facts["dataset"], ctx.device)
-    attrs = {"network": params.network.model_dump(mode="json"), **described(params.datasets), "stage": "zoo"}
+    attrs = {"network": params.network.model_dump(mode="json"), **described(datasets), "stage": "zoo"}
     attrs["score"] = next((score_name(train.targets) for train, _ in data.values()), None)
     attrs["chance"] = next((chance(validation.targets) for _, validation in data.values()), None)
     if reported := [name for name in facts if name not in OWN]:

@@ -16,10 +16,10 @@ SOURCES = sorted(path for package in ("stages", "pipeline") for path in (PROJECT
 BY_NAME = {
     "stages.datasets.splits",
     "stages.evaluation",
+    "stages.factories",
     "stages.flow.spaces.base",
     "stages.flow.velocity.base",
     "stages.members.sources",
-    "stages.nets.model",
     "stages.nets.registry",
 }
 """They import what parameters name, which `Params.modules` tells the keys, or all modules of a package."""

@@ -16,6 +16,7 @@ from stages.nets.normalisation import normalisers
 from stages.nets.registry import assign, build
 from stages.params.dataset import Dataset, dataset_from
 from stages.params.network import Network
+from stages.params.own_data import OwnDataset
 from stages.store.artifact import Manifest, read_manifest
 from stages.store.checkpoints import save_tensors
 from stages.store.weights import Weights
@@ -44,9 +45,15 @@ class Exportable:
     @property
     def facts(self) -> dict[str, Any]:
         """What holds of all of them, as JSON has it: architecture, data, inputs, where they are from."""
-        described = {name: self.store.attrs[name] for name in ("network", "dataset")}
-        inputs = describe_inputs(self.dataset) if self.dataset else None
-        return described | {"inputs": inputs, "stage": self.manifest.stage, "key": self.manifest.key}
+        dataset = self.dataset
+        shown = dataset.placeless() if isinstance(dataset, OwnDataset) else dataset
+        return {
+            "network": self.store.attrs["network"],
+            "dataset": shown.model_dump(mode="json") if shown else None,
+            "inputs": describe_inputs(dataset) if dataset else None,
+            "stage": self.manifest.stage,
+            "key": self.manifest.key,
+        }
 
     def chosen(self, names: Sequence[str]) -> list[str]:
         """These networks, or all if none is named. Raises UsageError for a name that no network has."""

@@ -65,6 +65,13 @@ def described(datasets: Mapping[str, Dataset]) -> dict[str, Any]:
     return {"dataset": next(iter(descriptions.values()), None)}
 
 
+def datasets_of(store: Shards | Weights) -> dict[str, Dataset]:
+    """All data sets of a store's networks by name; empty if there are none."""
+    several, one = store.attrs.get("datasets"), store.attrs["dataset"]
+    found = {name: dataset_from(description) for name, description in (several or {}).items()}
+    return found or ({(dataset := dataset_from(one)).name: dataset} if one else {})
+
+
 def dataset_of(store: Weights, condition: Mapping[str, str | float] | None = None) -> Dataset | None:
     """The data of a store's networks, of several data sets the one that a condition names; None: there are no data.
 

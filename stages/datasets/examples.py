@@ -18,6 +18,10 @@ class Examples:
     targets: np.ndarray
     groups: np.ndarray | None = None
     """[examples] Groups that no split may separate, e.g. the review that a sentence is of."""
+    validation: np.ndarray | None = None
+    """[examples] Whether each is of a validation split of its own; None: there is none."""
+    classes: tuple[str, ...] | None = None
+    """Labels of a user's own classes, in the order of their numbers."""
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -25,8 +29,8 @@ class Examples:
     def at(self, index: np.ndarray | torch.Tensor) -> "Examples":
         """The examples at these positions, in this order."""
         index = np.asarray(index)
-        groups = None if self.groups is None else self.groups[index]
-        return Examples(self.inputs[index], self.targets[index], groups)
+        groups, validation = (None if of is None else of[index] for of in (self.groups, self.validation))
+        return Examples(self.inputs[index], self.targets[index], groups, validation, self.classes)
 
 
 def of_classes(examples: Examples, only: Collection[int] | None) -> Examples:
@@ -54,7 +58,12 @@ def choose(examples: Examples, count: int | None, key: str, draw: torch.Generato
 
 
 def split(examples: Examples, share: float, draw: torch.Generator) -> tuple[Examples, Examples]:
-    """All examples in random order, cut in two: the second holds `share` of them or, to keep groups whole, more."""
+    """All examples cut in two: their own validation split is the second part.
+
+    Without one they are put in random order, and the second part holds `share` of them or, to keep groups whole, more.
+    """
+    if examples.validation is not None:
+        return examples.at(np.flatnonzero(~examples.validation)), examples.at(np.flatnonzero(examples.validation))
     groups = np.arange(len(examples)) if examples.groups is None else examples.groups
     names, group = np.unique(groups, return_inverse=True)
     place = torch.randperm(len(names), generator=draw).argsort()[torch.from_numpy(group)]

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from stages.datasets.examples import Examples, first_line, of_classes, offline
 from stages.datasets.normalize import Normalization, normalization
-from stages.errors import DataMissing, UsageError
+from stages.datasets.pixels import channels_first, of_channels
+from stages.errors import DataMissing
 from stages.params.dataset import Images
 
 
@@ -71,7 +72,7 @@ def read(dataset: Images, root: Path, *, train: bool) -> Examples:
             f"files there ({source.files}), or name another root with --data-root or DWF_DATA_ROOT"
         ) from error
     labels = data.labels if hasattr(data, "labels") else data.targets
-    examples = Examples(_channels_first(np.asarray(data.data)), np.asarray(labels))
+    examples = Examples(channels_first(np.asarray(data.data)), np.asarray(labels))
     if (dataset.name, dataset.classes) == ("stl10", "cifar10"):
         classes = STL10_AS_CIFAR10[examples.targets]
         examples = Examples(examples.inputs, classes).at(np.flatnonzero(classes >= 0))
@@ -101,7 +102,7 @@ def encode(dataset: Images, examples: Examples) -> Tensor:
     pixels = torch.from_numpy(_resize(dataset, examples.inputs)).to(
         torch.float32, memory_format=torch.contiguous_format
     )
-    return _to_channels(dataset, pixels.div_(255).sub_(mean).div_(std))
+    return of_channels(pixels.div_(255).sub_(mean).div_(std), dataset.channels, dataset.name)
 
 
 def _normalization(dataset: Images) -> Normalization:
@@ -122,13 +123,6 @@ def _open(name: str, root: str, train: bool) -> Any:
     return cls(root, train=train, download=not offline())
 
 
-def _channels_first(pixels: np.ndarray) -> np.ndarray:
-    """Images [examples, channels, height, width]; grey ones come without channels, CIFAR's with them last."""
-    if pixels.ndim == 3:
-        return pixels[:, None]
-    return pixels.transpose(0, 3, 1, 2) if pixels.shape[-1] == 3 else pixels
-
-
 def _resize(dataset: Images, pixels: np.ndarray) -> np.ndarray:
     """Images of the size asked for: scaled down by antialiased bilinear interpolation, or zero-padded.
 
@@ -142,13 +136,3 @@ def _resize(dataset: Images, pixels: np.ndarray) -> np.ndarray:
         return resize(torch.from_numpy(pixels), [size, size], antialias=True).numpy()
     padding = (missing // 2, missing - missing // 2)
     return np.pad(pixels, np.array([(0, 0), (0, 0), padding, padding])) if missing else pixels
-
-
-def _to_channels(dataset: Images, images: Tensor) -> Tensor:
-    """Grey images repeated in three channels, where asked for."""
-    channels = images.shape[1]
-    if dataset.channels in (None, channels):
-        return images
-    if channels != 1:
-        raise UsageError(f"zoo.dataset.channels: {dataset.channels}, but {dataset.name}'s images have {channels}")
-    return images.repeat(1, 3, 1, 1)

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from stages.errors import UsageError
-from stages.params.dataset import Normalize
+from stages.params.splits import Normalize
 
 Values = float | tuple[float, ...]
 """One number for all features or channels, or one for each."""
+LISTED = 8
+"""Numbers that a formula shows in full."""
 
 
 @dataclass(frozen=True)
@@ -45,4 +47,6 @@ def normalization(given: Normalize, usual: tuple[Values, Values], count: int, na
 
 def _listed(values: np.ndarray) -> str:
     numbers = [f"{value:.4g}" for value in values.tolist()]
+    if len(numbers) > LISTED:
+        numbers = [*numbers[: LISTED // 2], f"... {len(values)} in all"]
     return numbers[0] if len(set(numbers)) == 1 else f"[{', '.join(numbers)}]"

@@ -9,9 +9,11 @@ from typing import Any, Protocol, cast, runtime_checkable
 import torch
 from torch import Tensor
 
+from stages.datasets import own
 from stages.datasets.examples import Examples, choose, split
 from stages.errors import UsageError
 from stages.params.dataset import Dataset
+from stages.params.own_data import OwnDataset
 from stages.seeds import generator
 
 
@@ -84,13 +86,35 @@ def load_test(dataset: Dataset, root: Path) -> Test:
     """
     reader = _reader(dataset)
     test = reader.read(dataset, root, train=False)
-    test = choose(test, dataset.test, "zoo.dataset.test", generator("subset", dataset.name, "test"))
+    test = choose(test, dataset.counts[1], "zoo.dataset.test", generator("subset", dataset.name, "test"))
     return Test(reader.encoder(dataset, lambda: _fitting(dataset, root)[0])(test), _targets(test))
 
 
 def describe_inputs(dataset: Dataset) -> str:
     """What networks are given of an example, in a line: `(x - 5) / 6`."""
     return _reader(dataset).describe(dataset)
+
+
+def learned(dataset: Dataset, root: Path) -> Dataset:
+    """The description with all that reading the training data teaches, as stores and later stages have it.
+
+    The numbers of a fitted normalization, labels of classes, hashes of files: a user's own data have some of these.
+    Raises what `load_fitting` does.
+    """
+    return own.learned(dataset, _fitting(dataset, root)[0]) if isinstance(dataset, OwnDataset) else dataset
+
+
+def check_test(dataset: Dataset, root: Path) -> int:
+    """The number of test examples whose inputs also stand among the training examples; no example leaves this module.
+
+    0 for built-in data sets. Raises UsageError if a user's own test data don't fit the training data.
+    """
+    if not isinstance(dataset, OwnDataset):
+        return 0
+    train, test = (_reader(dataset).read(dataset, root, train=side) for side in (True, False))
+    own.check_alike(train, test, "test")
+    seen = set(own.comparable(train.inputs))
+    return sum(example in seen for example in own.comparable(test.inputs))
 
 
 def _reader(dataset: Dataset) -> Reader:
@@ -106,13 +130,15 @@ def _reader(dataset: Dataset) -> Reader:
 def _fitting(dataset: Dataset, root: Path) -> tuple[Examples, Examples]:
     """The raw training data, cut into what fits members and what validates."""
     data = _reader(dataset).read(dataset, root, train=True)
-    data = choose(data, dataset.train, "zoo.dataset.train", generator("subset", dataset.name, "train"))
-    fitted, held_out = split(data, dataset.validation, generator("validation", dataset.name))
+    data = choose(data, dataset.counts[0], "zoo.dataset.train", generator("subset", dataset.name, "train"))
+    fitted, held_out = split(data, dataset.validation_share, generator("validation", dataset.name))
     if not len(fitted) or not len(held_out):
         raise UsageError(
-            f"zoo.dataset: {len(data)} training examples of {dataset.name} with validation {dataset.validation:g} "
+            f"zoo.dataset: {len(data)} training examples of {dataset.name} with validation {dataset.validation} "
             f"leave {len(fitted)} to fit and {len(held_out)} for validation; raise zoo.dataset.train"
         )
+    if isinstance(dataset, OwnDataset):
+        own.check_classes(dataset, fitted)
     return fitted, held_out
 
 

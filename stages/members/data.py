@@ -51,6 +51,9 @@ def check_shapes(module: nn.Module, train: Train, name: str) -> None:
     classes = 0 if train.targets.is_floating_point() else int(train.targets.max()) + 1
     if not classes:
         if shape != (2,):
-            raise UsageError(f"zoo.network gives outputs {shape[1:]} per example, but {name} has one number to predict")
+            raise UsageError(
+                f"zoo.network gives outputs {shape[1:]} per example, but {name} has one number to predict: a last "
+                "width of 1 for an mlp, x.squeeze(-1) in the forward of others"
+            )
     elif len(shape) != 2 or shape[1] < classes:
         raise UsageError(f"zoo.network has {shape[-1]} outputs, but {name} has {classes} classes")

@@ -32,9 +32,11 @@ def train_members(
 
     Returns their rows, parameters then buffers. A member's row depends on its neighbours by round-off alone.
     """
-    seeds, steps = Seeds(params.seed, attempt), params.recipe.epochs * steps_per_epoch(params.recipe, data)
+    recipe = params.recipe
+    assert isinstance(recipe, Recipe)
+    seeds, steps = Seeds(params.seed, attempt), recipe.epochs * steps_per_epoch(recipe, data)
     initial = partial(_initial_rows, module, params, seeds)
-    stacks = _train(module, params.recipe, seeds, members, initial, (steps,), data, ctx)
+    stacks = _train(module, recipe, seeds, members, initial, (steps,), data, ctx)
     return torch.cat([rows for (rows,) in stacks])
 
 

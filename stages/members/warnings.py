@@ -1,7 +1,7 @@
 """Warnings about networks that other programs trained: near copies of each other, scores near chance."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import torch
@@ -35,6 +35,17 @@ def suspicions(zoo: Shards, runs: Tensor | None) -> Iterator[str]:
             "small a unit; name the fact that tells runs apart as zoo.group"
         )
     yield from _low_scores(zoo)
+
+
+def overlaps(shared: Mapping[str, int]) -> Iterator[str]:
+    """A line for each data set of which so many test examples are training examples, too."""
+    for name, count in shared.items():
+        if count:
+            them = "1 test example" if count == 1 else f"{count:,} test examples"
+            yield (
+                f"the inputs of {them} of {name} also stand among its training examples, so that scores are too good: "
+                "remove them from one of the two"
+            )
 
 
 def _low_scores(zoo: Shards) -> Iterator[str]:

@@ -8,8 +8,8 @@ from stages.params.network import MLP
 
 
 def build(network: MLP) -> nn.Sequential:
-    """The module, with torch's own initialisation."""
+    """The module, with torch's own initialisation; one with a single output gives one number per example."""
     layers: list[nn.Module] = [nn.Flatten()]
     for fan_in, fan_out in pairwise(network.widths):
         layers += [nn.Linear(fan_in, fan_out), nn.ReLU()]
-    return nn.Sequential(*layers[:-1])
+    return nn.Sequential(*layers[:-1], *([nn.Flatten(0)] if network.widths[-1] == 1 else []))

@@ -2,19 +2,17 @@
 
 import inspect
 import re
-from collections.abc import Callable
-from importlib import import_module
 from typing import Any
 
 import torch
 from torch import nn
 
-from stages.errors import UsageError, did_you_mean
+from stages.errors import UsageError
+from stages.factories import Factory, imported, suggested
 from stages.params.network import Model
 
 REFUSALS = (TypeError, ValueError, RuntimeError, AssertionError, AttributeError, KeyError, IndexError)
 """What factories raise at arguments that they can't use."""
-Factory = Callable[..., Any]
 
 
 def build(network: Model) -> nn.Module:
@@ -39,7 +37,7 @@ def _factory(model: str) -> tuple[Factory, bool]:
         return _timm(name), True
     if source == "torchvision":
         return _torchvision(name), True
-    return _imported(source, name), False
+    return imported(model, "network"), False
 
 
 def _timm(name: str) -> Factory:
@@ -64,28 +62,9 @@ def _torchvision(name: str) -> Factory:
     return make
 
 
-def _imported(module: str, name: str) -> Factory:
-    """A factory in the user's own or any other package."""
-    try:
-        factory: Any = import_module(module)
-    except ModuleNotFoundError as error:
-        where = "put it beside the configuration or into the current folder, or install it"
-        raise UsageError(f"network {module}:{name}: no module {error.name!r} can be imported; {where}") from error
-    except ImportError as error:
-        raise UsageError(f"network {module}:{name}: {module} can't be imported: {error}") from error
-    for part in name.split("."):
-        if not hasattr(factory, part):
-            callables = [n for n, value in vars(factory).items() if callable(value) and not n.startswith("_")]
-            raise UsageError(f"network {module}:{name}: {module} has no {part!r}{_suggested(part, callables)}")
-        factory = getattr(factory, part)
-    if not callable(factory):
-        raise UsageError(f"network {module}:{name}: is a {type(factory).__name__}, expected a function or a class")
-    return factory
-
-
 def _check_exists(name: str, names: list[str], library: str) -> None:
     if name not in names:
-        raise UsageError(f"network {library}:{name}: no such model in {library}{_suggested(name, names)}")
+        raise UsageError(f"network {library}:{name}: no such model in {library}{suggested(name, names)}")
 
 
 def _explain(error: Exception, factory: Factory, classes: bool) -> str:
@@ -94,7 +73,7 @@ def _explain(error: Exception, factory: Factory, classes: bool) -> str:
     if not (unknown := re.search(r"unexpected keyword argument '(\w+)'", text)):
         return f"{type(error).__name__}: {text}"
     name = unknown[1]
-    return f"kwargs.{name}: no such argument{_suggested(name, _arguments(factory, classes))}"
+    return f"kwargs.{name}: no such argument{suggested(name, _arguments(factory, classes))}"
 
 
 def _arguments(factory: Factory, classes: bool) -> list[str]:
@@ -103,9 +82,3 @@ def _arguments(factory: Factory, classes: bool) -> list[str]:
         with torch.device("meta"):
             factory = type(factory())
     return [name for name in inspect.signature(factory).parameters if name not in ("args", "kwargs", "self")]
-
-
-def _suggested(name: str, names: list[str]) -> str:
-    """The nearest names that exist or, if none is near, the first few."""
-    some = f"; there are {', '.join(sorted(names)[:8])}" if names else ""
-    return did_you_mean(name, names, 3) or some

@@ -15,7 +15,8 @@ class Params(BaseModel):
 
     def fingerprint(self) -> dict[str, Any]:
         """What enters the stage's key: the values, and in the place of a file's name what the file holds."""
-        return self.model_dump(mode="json")
+        values = self.model_dump(mode="json")
+        return {name: _fingerprint(value, values[name]) for name, value in self}
 
     def modules(self) -> tuple[str, ...]:
         """Modules that these parameters, or sections of them, choose by name; their sources enter the stage's key."""
@@ -25,10 +26,8 @@ class Params(BaseModel):
 
     def below(self: P, folder: Path) -> P:
         """A copy in which relative paths, of sections too, are taken from a folder."""
-        moved = {name: _below(value, folder) for name, value in self}
-        return self.model_copy(
-            update={name: value for name, value in moved.items() if value is not getattr(self, name)}
-        )
+        moved = ((name, value, _below(value, folder)) for name, value in self)
+        return self.model_copy(update={name: new for name, old, new in moved if new != old})
 
 
 def below(folder: Path, path: str) -> str:
@@ -40,3 +39,10 @@ def _below(value: Any, folder: Path) -> Any:
     if isinstance(value, tuple):
         return tuple(_below(item, folder) for item in value)
     return value.below(folder) if isinstance(value, Params) else value
+
+
+def _fingerprint(value: Any, dumped: Any) -> Any:
+    """The fingerprints of sections in a value, in the place of what is dumped of them."""
+    if isinstance(value, tuple):
+        return [_fingerprint(item, part) for item, part in zip(value, dumped, strict=True)]
+    return value.fingerprint() if isinstance(value, Params) else dumped

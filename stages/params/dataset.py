@@ -1,48 +1,11 @@
-"""Descriptions of every data set that a configuration can name."""
+"""Descriptions of the built-in data sets, and the union with one's own."""
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt, TypeAdapter, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, PositiveInt, Tag, TypeAdapter, model_validator
 
-from stages.params.base import Params
-
-
-class Splits(Params):
-    """A data set, with how many of its examples are used."""
-
-    reader: ClassVar[str]
-    """The module in `stages.datasets` that reads and encodes data sets of this kind."""
-
-    validation: float = Field(default=0.1, gt=0, lt=1)
-    """Fraction of the training examples, in (0, 1), that no member is trained on: the validation split."""
-    train: PositiveInt | None = None
-    """Number of training examples, validation included: a random subset, always the same. None: all."""
-    test: PositiveInt | None = None
-    """Number of test examples: a random subset, always the same. None: all."""
-
-    def modules(self) -> tuple[str, ...]:
-        """The module that reads it."""
-        return (f"stages.datasets.{self.reader}",)
-
-
-class Labelled(Splits):
-    """A data set for classification."""
-
-    only: tuple[NonNegativeInt, ...] | None = Field(default=None, min_length=1)
-    """Class numbers to restrict the data set to; classes keep their numbers. None: all classes."""
-
-
-class MeanAndStd(Params):
-    """Numbers that inputs are normalized with, to (x - mean) / std."""
-
-    mean: float | tuple[float, ...]
-    """Mean to subtract: one number, or one for each feature or channel."""
-    std: PositiveFloat | tuple[PositiveFloat, ...]
-    """Standard deviation to divide by: one number, or one for each feature or channel."""
-
-
-Normalize = MeanAndStd | Literal["none"] | None
-"""How inputs are normalized; None: with the data set's usual numbers."""
+from stages.params.own_kinds import Arrays, DatasetFactory, Hub, ImageFolder, TableFile
+from stages.params.splits import Labelled, Normalize, Splits
 
 
 class Table(Labelled):
@@ -97,13 +60,29 @@ class Texts(Splits):
 
 def _named(value: Any) -> Any:
     """Let `mnist` stand for `{name: mnist}`."""
+    if isinstance(value, str) and not value.replace("_", "").isalnum():
+        raise ValueError(
+            f"{value!r} is no built-in data set; one's own has a kind, e.g. {{kind: csv, train: {value}, ...}}"
+        )
     return {"name": value} if isinstance(value, str) else value
 
 
-Dataset = Annotated[Table | Images | Texts, Field(discriminator="name"), BeforeValidator(_named)]
-"""The union of all data sets, told apart by `name`; in a configuration a bare name stands for one with defaults."""
+def _whose(value: Any) -> str:
+    """Own data sets have a kind, built-in ones a name."""
+    kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
+    return BUILT_IN if kind is None else OWN
 
 
-def dataset_from(description: dict[str, Any]) -> Table | Images | Texts:
+BUILT_IN, OWN = "built-in", "own"
+BuiltIn = Annotated[Table | Images | Texts, Field(discriminator="name")]
+Own = Annotated[Arrays | ImageFolder | TableFile | Hub | DatasetFactory, Field(discriminator="kind")]
+Dataset = Annotated[
+    Annotated[BuiltIn, Tag(BUILT_IN)] | Annotated[Own, Tag(OWN)], Discriminator(_whose), BeforeValidator(_named)
+]
+"""The union of all data sets: built-in ones, told apart by `name`, of which a bare name stands for one with defaults,
+and one's own, told apart by `kind`."""
+
+
+def dataset_from(description: dict[str, Any]) -> Dataset:
     """The data set that a store's attributes describe."""
     return TypeAdapter(Dataset).validate_python(description)

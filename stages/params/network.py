@@ -47,7 +47,7 @@ class MLP(Architecture):
     kind: Literal["mlp"] = "mlp"
     """Architecture: `mlp`, a multi-layer perceptron."""
     widths: Annotated[tuple[PositiveInt, ...], Field(min_length=2)]
-    """Units per layer from input to output, e.g. [784, 32, 32, 10]."""
+    """Units per layer from input to output, e.g. [784, 32, 32, 10]; the last is 1 in a regression."""
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -4,11 +4,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     BeforeValidator,
+    Discriminator,
     Field,
+    JsonValue,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    Tag,
+    field_validator,
     model_validator,
 )
 
@@ -16,7 +20,7 @@ from stages.params.base import Params
 from stages.params.checkpoints import ImportedZoo
 from stages.params.dataset import Dataset
 from stages.params.matrix import MatrixZoo
-from stages.params.network import Network
+from stages.params.network import FACTORY, Network
 from stages.params.run_folders import RunFoldersZoo
 
 Initialisation = Literal["torch", "kaiming_uniform", "xavier_uniform", "uniform", "normal"]
@@ -74,6 +78,45 @@ class Recipe(Params):
         return self
 
 
+class RecipeFactory(Params):
+    """A function of the user's own that trains members, one after the other, for what a recipe can't say."""
+
+    kind: Literal["factory"]
+    """Kind of recipe: `factory`, a function."""
+    train: str
+    """The function, `package.module:name`. It is called as `train(module, data, seed, device, **kwargs)` and returns a
+    state dict: of the module, initialised, given `data.train` and `data.validation` with tensors `inputs` and
+    `targets`."""
+    kwargs: dict[str, JsonValue] = Field(default_factory=dict)
+    """Further keyword arguments of the function."""
+
+    @field_validator("train")
+    @classmethod
+    def _is_a_place(cls, train: str) -> str:
+        if not FACTORY.fullmatch(train):
+            raise ValueError(f"{train!r} names no function; expected package.module:name")
+        return train
+
+    def modules(self) -> tuple[str, ...]:
+        """The function's module."""
+        return (self.train.partition(":")[0],)
+
+    def __hash__(self) -> int:
+        """Equal descriptions have equal hashes; a dict has none."""
+        return hash(self.model_dump_json())
+
+
+def _kind_of_recipe(value: Any) -> str:
+    kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
+    return "plain" if kind is None else "factory"
+
+
+AnyRecipe = Annotated[
+    Annotated[Recipe, Tag("plain")] | Annotated[RecipeFactory, Tag("factory")], Discriminator(_kind_of_recipe)
+]
+"""A recipe, or a function that has a `kind`."""
+
+
 class ZooParams(Params):
     """A zoo of networks that are trained here, each from its own seed."""
 
@@ -86,8 +129,8 @@ class ZooParams(Params):
     number (the paper's Appendix K)."""
     network: Network
     """Architecture of every member."""
-    recipe: Recipe
-    """Training recipe of every member."""
+    recipe: AnyRecipe
+    """Training recipe of every member, or a function that trains one."""
     members: int = Field(ge=2)
     """Number of members that the flow may be trained on; the paper's zoos have 100."""
     heldout: int = Field(ge=2)

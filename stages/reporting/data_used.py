@@ -1,6 +1,7 @@
 """Sentences on the data that networks were scored on: which examples, and how they were given to the networks."""
 
 from stages.evaluation.figures import Figures
+from stages.params.own_data import OwnDataset
 
 OURS = ("iris", "digits", "reviews")
 """Data sets that come without a test split: the split is ours, and fixed."""
@@ -11,8 +12,9 @@ def scored_on(figures: Figures) -> str:
     dataset, count = figures.dataset, figures.test_examples
     if dataset is None or count is None:
         return ""
-    split = "our own fixed test split" if dataset.name in OURS else "its authors' test split"
-    subset = "a fixed random subset of " if dataset.test is not None else ""
+    ours = not dataset.has_test if isinstance(dataset, OwnDataset) else dataset.name in OURS
+    split = "our own fixed test split" if ours else "its authors' test split"
+    subset = "a fixed random subset of " if dataset.counts[1] is not None else ""
     classes = f" (classes {', '.join(map(str, only))})" if (only := getattr(dataset, "only", None)) else ""
     overlap = (
         " Members were trained elsewhere: whether they were trained on some of these examples can't be known."

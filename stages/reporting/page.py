@@ -140,7 +140,9 @@ def _subtitle(figures: Figures, run: Run) -> list[str]:
         f"{figures.parameters:,.0f} parameters" if figures.parameters is not None else "",
         dataset.name if dataset else "",
         "networks of another generator" if figures.generator else "",
-        f"a subset of {dataset.train:,.0f} training examples" if dataset and dataset.train and trained_here else "",
+        f"a subset of {dataset.counts[0]:,.0f} training examples"
+        if dataset and dataset.counts[0] and trained_here
+        else "",
         f"{figures.test_examples:,.0f} test examples" if figures.test_examples is not None else "",
         run.created.replace("T", " ").replace("Z", " UTC"),
     )

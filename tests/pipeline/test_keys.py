@@ -202,7 +202,10 @@ ROOMS = {
     "evaluate": {"evaluate.py", "datasets", "nets", "members", "evaluation"},
 }
 """The rooms of `stages` that anybody would expect in a stage's key."""
-EVERYWHERE = {"params", "checkpoint_paths.py", "matrix_files.py", "store", "artifacts", "seeds.py", "scores.py"}
+EVERYWHERE = {
+    *("params", "checkpoint_paths.py", "content_hashes.py", "matrix_files.py"),
+    *("store", "artifacts", "seeds.py", "scores.py"),
+}
 """Rooms that every stage may use: parameters and the files that they mean, readers and writers, and the leaves."""
 SURPRISING = {
     ("zoo", "symmetry/fresh.py"): "the requirements of a network are checked on a copy without cached state",

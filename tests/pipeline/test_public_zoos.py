@@ -24,7 +24,8 @@ from stages.artifacts.members import open_weights, open_zoo
 from stages.datasets import load_fitting, load_test
 from stages.errors import UsageError
 from stages.nets.registry import build
-from stages.params.dataset import MeanAndStd, Table
+from stages.params.dataset import Table
+from stages.params.splits import MeanAndStd
 from stages.store.refs import Ref
 
 QUICK = [

@@ -125,6 +125,11 @@ def constant_rate_recipe(own: Recipe | None, zoo: Ref, section: str) -> Recipe:
             params = read_manifest(zoo.path).params.get("recipe")
         except NotComplete:  # a stage called by hand, outside any store
             params = None
+        if params and "kind" in params:
+            raise UsageError(
+                f"{section}.recipe: the zoo's members were trained by a function of its own ({params['train']}), which "
+                "can't train others further; say how to, e.g. recipe: {lr: 0.001, batch: 64, epochs: 1}"
+            )
         recipe = Recipe.model_validate(params) if params else None
     if recipe is None:
         raise UsageError(

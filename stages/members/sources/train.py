@@ -8,13 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from stages.context import Context
-from stages.datasets import Train
+from stages.datasets import Train, Validation
 from stages.errors import Diverged
+from stages.members import own_training
 from stages.members.data import Data
 from stages.members.loop import train_members
 from stages.members.shards import Shard, cut
 from stages.members.sources import Members
-from stages.params.zoo import ZooParams
+from stages.params.zoo import RecipeFactory, ZooParams
 from stages.progress import part_of
 from stages.store.layout import Layout
 from stages.store.weights import Shards
@@ -33,10 +34,10 @@ def make(params: ZooParams, shard: Shard, module: nn.Module, data: Data, ctx: Co
     members = np.arange(shard.start, shard.stop)
     attempts, turns = np.zeros(len(members), dtype=np.int64), members % len(data)
     rows = torch.empty(len(members), Layout.of_module(module).size, device=ctx.device)
-    for turn, (train, _) in enumerate(data.values()):
+    for turn, splits in enumerate(data.values()):
         if len(index := np.flatnonzero(turns == turn)):
             share = replace(ctx, progress=part_of(ctx.progress, turn, len(data)))
-            trained, attempts[index] = _train_with_fallbacks(module, params, members[index], train, share)
+            trained, attempts[index] = _train_with_fallbacks(module, params, members[index], splits, share)
             rows[torch.from_numpy(index)] = trained
     initialisations = [params.initialisation(i) for i in members.tolist()]
     return rows, {
@@ -55,24 +56,38 @@ def summarize(params: ZooParams, zoo: Shards) -> dict[str, Any]:
 
 
 def _train_with_fallbacks(
-    module: nn.Module, params: ZooParams, members: np.ndarray, train: Train, ctx: Context
+    module: nn.Module, params: ZooParams, members: np.ndarray, splits: tuple[Train, Validation], ctx: Context
 ) -> tuple[Tensor, np.ndarray]:
     """Train all members; retrain those that diverged from the seed (seed, member, attempt + 1).
 
     Returns their rows and, per member, the number of its fallback seed (0: its own).
     """
     attempts, layout = np.zeros(len(members), dtype=np.int64), Layout.of_module(module)
-    rows = train_members(module, params, members, 0, train, ctx)
+    rows = _train(module, params, members, 0, splits, ctx)
     for attempt in range(1, params.max_retries + 1):
         if len(diverged := _diverged(rows, layout)):
             attempts[diverged] = attempt
-            rows[diverged] = train_members(module, params, members[diverged], attempt, train, ctx)
+            rows[diverged] = _train(module, params, members[diverged], attempt, splits, ctx)
     if len(diverged := _diverged(rows, layout)):
         raise Diverged(
             f"zoo: member-{members[diverged[0]]:05d} diverged (NaN or Inf) from its own seed and {params.max_retries} "
-            "fallback seeds; lower zoo.recipe.lr"
+            "fallback seeds; lower its learning rate"
         )
     return rows, attempts
+
+
+def _train(
+    module: nn.Module,
+    params: ZooParams,
+    members: np.ndarray,
+    attempt: int,
+    splits: tuple[Train, Validation],
+    ctx: Context,
+) -> Tensor:
+    """Rows of members trained by the recipe, or by the user's own function."""
+    if isinstance(params.recipe, RecipeFactory):
+        return own_training.train_members(module, params, params.recipe, members, attempt, splits, ctx)
+    return train_members(module, params, members, attempt, splits[0], ctx)
 
 
 def _diverged(rows: Tensor, layout: Layout) -> np.ndarray:

@@ -13,7 +13,8 @@ from sklearn.datasets import load_iris
 from stages.datasets import describe_inputs, images, load_test, tables
 from stages.datasets.examples import Examples
 from stages.errors import UsageError
-from stages.params.dataset import Dataset, Images, MeanAndStd, Table, Texts, dataset_from
+from stages.params.dataset import Dataset, Images, Table, Texts, dataset_from
+from stages.params.splits import MeanAndStd
 
 NOWHERE = Path("/nonexistent")
 numbers = st.integers(-200, 200).map(lambda n: n / 4)

@@ -173,7 +173,10 @@ def test_only_evaluate_touches_the_test_split():
     assert users == {ROOT / "stages/datasets/__init__.py", ROOT / "stages/evaluate.py"}
 
 
-@pytest.mark.parametrize("module", ["examples", "images", "tables", "texts", "tokenizer"])
+@pytest.mark.parametrize(
+    "module",
+    ["arrays", "examples", "factory", "folder", "hub", "images", "own", "table_file", "tables", "texts", "tokenizer"],
+)
 def test_raw_data_is_read_within_the_package_alone(module):
     """Whoever reads the files has the test split at hand."""
     outside = {p for folder in ("stages", "pipeline") for p in (ROOT / folder).rglob("*.py")} - set(
