@@ -17,6 +17,7 @@ from pipeline.sweep.run import Results, run_points
 from pipeline.sweep.spec import Sweep
 from stages.errors import DwfError, UsageError
 from stages.evaluation.figures import Figures, read_figures
+from stages.reporting.sentences import answer_text
 
 AXIS = "sample.generator"
 """What points differ in, by the name that tables show."""
@@ -118,7 +119,6 @@ def verdict_table(figures: Mapping[str, Figures]) -> Table:
     table = Table(
         "generator", "accurate", "new", "better than baselines", "indistinguishable", box=None, pad_edge=False
     )
-    words = {True: "yes", False: "no", None: "can't be said"}
     for name, own in figures.items():
-        table.add_row(name, *(words[answer] for answer in own.verdict.model_dump().values()))
+        table.add_row(name, *map(answer_text, own.verdict.model_dump().values()))
     return table
