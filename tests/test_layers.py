@@ -21,6 +21,7 @@ BY_NAME = {
     "stages.flow.velocity.base",
     "stages.members.sources",
     "stages.nets.registry",
+    "stages.sampling.sources",
 }
 """They import what parameters name, which `Params.modules` tells the keys, or all modules of a package."""
 QUESTIONS = ("How", "What", "Whether", "Where", "When", "Why", "Which", "Who")
@@ -49,7 +50,7 @@ IMPORTS = {module: set(imported(module)) for module in TREES}
 
 def test_the_sources_were_read():
     assert {"stages.zoo", "stages.store.weights", "pipeline.keys", "stages.params.fit"} <= set(IMPORTS)
-    assert "stages.store.weights.Weights" in IMPORTS["stages.sample"]
+    assert "stages.store.weights.WeightsWriter" in IMPORTS["stages.sample"]
 
 
 def test_the_layers_hold():

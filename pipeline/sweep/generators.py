@@ -14,6 +14,7 @@ from pipeline.sweep.run import Results
 from pipeline.sweep.spec import Sweep
 from stages.errors import UsageError
 from stages.evaluation.figures import Figures, read_figures
+from stages.reporting.sentences import answer_text
 
 AXIS = "sample.generator"
 """What points differ in, by the name that tables show."""
@@ -101,7 +102,6 @@ def verdict_table(figures: Mapping[str, tuple[Figures, str]]) -> Table:
     table = Table(
         "generator", "accurate", "new", "better than baselines", "indistinguishable", box=None, pad_edge=False
     )
-    words = {True: "yes", False: "no", None: "can't be said"}
     for name, (own, _) in figures.items():
-        table.add_row(name, *(words[answer] for answer in own.verdict.model_dump().values()))
+        table.add_row(name, *map(answer_text, own.verdict.model_dump().values()))
     return table

