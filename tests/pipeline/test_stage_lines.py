@@ -4,7 +4,7 @@ import io
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
@@ -28,7 +28,7 @@ class Clock:
 
 
 def lines_on(console: Console, quiet: bool = False) -> tuple[StageLines, Clock]:
-    lines, clock = StageLines(console, {"fit": (3000, "steps")}, quiet), Clock()
+    lines, clock = StageLines(console, {"fit": (3000, "steps"), "zoo": (10**12, "networks")}, quiet), Clock()
     lines.clock, lines.last_line = clock, clock.now
     return lines, clock
 
@@ -79,6 +79,7 @@ NOTES = st.text(max_size=80) | st.sampled_from(["成員八至十五", "a\nb", "[
 MOVES = st.tuples(st.sampled_from(STAGES), st.floats(0, 1), NOTES, st.floats(0, 2e5), st.booleans())
 
 
+@example([("zoo", 0.1, "", 0, False), ("zoo", 0.9, "a rate too long for its column", 2, False)], 120, False)
 @given(st.lists(MOVES, max_size=12), st.sampled_from([10, 25, 40, NARROW, 80, WIDE, 120]), st.booleans())
 def test_whatever_happens_rows_fit_and_columns_stand_still(moves, width: int, plain: bool):
     lines, clock = lines_on(Console(file=io.StringIO(), force_terminal=True, width=width))
