@@ -96,6 +96,8 @@ def test_a_sweep_s_base_is_beside_it_or_built_in(here: Path):
     (there / "sweep.yaml").write_text("base: smoke\ngrid: {fit.seed: [0, 1]}\n")
     own(here / "smoke.yaml")
     assert read_sweep(Path("../there/sweep.yaml")).base == SMOKE
+    (there / "smoke.yaml").write_text((there / "sweep.yaml").read_text())
+    assert read_sweep(Path("../there/smoke.yaml")).base == SMOKE
     beside = own(there / "smoke.yaml")
     assert read_sweep(Path("../there/sweep.yaml")).base.resolve() == beside
 
