@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stages.errors import UsageError, did_you_mean
 
-DEFAULT = "iris_mlp"
+DEFAULT = "iris"
 """The configuration of `dwf run` and `dwf plan` where none is given."""
 PACKAGE = Path(__file__).resolve().parent
 BUILT_IN = PACKAGE / "conf" if (PACKAGE / "conf").is_dir() else PACKAGE.parent / "conf"

@@ -10,11 +10,11 @@ from typing import Any
 from rich.console import Console
 
 from pipeline.config import STORE, Experiment
-from pipeline.console import StageLines
 from pipeline.library.artifacts import artifact_at, lineage
 from pipeline.library.experiment import Config, experiment
 from pipeline.library.run import Run
 from pipeline.runner import Runner, Watch, run_directly
+from pipeline.stage_lines import StageLines
 from stages.store.artifact import read_manifest
 from stages.store.refs import Ref
 

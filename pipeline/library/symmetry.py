@@ -115,7 +115,8 @@ class NetworkSymmetry:
         method = "transfusion" if nesting_groups(self.symmetry) else "rebasin"
         parameters = [name for name, _ in self.module.named_parameters()]
         aligner = Aligner(self.symmetry, method, streams=True, max_sweeps=SWEEPS)
-        element = aligner.element(_on_cpu(target), _on_cpu(tensors), parameters, generator(seed, "align"))
+        draw = generator(seed, "align")
+        element = aligner.element(aligner.table(parameters), _on_cpu(target), _on_cpu(tensors), draw)
         moved = element.act(self.symmetry, tensors)
         self._check_outputs(tensors, moved)
         return self._copy(network, moved)

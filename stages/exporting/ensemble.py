@@ -13,7 +13,8 @@ from stages.artifacts.export import Exportable, exportable, writing
 from stages.errors import DwfError, UsageError
 from stages.exporting.audit import Audit, audit_of
 from stages.nets.registry import example_input
-from stages.params.dataset import Labelled
+from stages.params.own_data import OwnDataset
+from stages.params.splits import Labelled
 
 NEEDED = ("onnx", "onnxscript")
 LARGEST = 2**30
@@ -65,7 +66,8 @@ def _has_classes(networks: Exportable, audit: Audit | None) -> bool:
     """Whether outputs are logits of classes, by the evaluation or else by the data; without data nobody knows."""
     if audit and audit.figures.score:
         return audit.figures.score == "accuracy"
-    return isinstance(networks.dataset, Labelled)
+    dataset = networks.dataset
+    return bool(dataset.class_names) if isinstance(dataset, OwnDataset) else isinstance(dataset, Labelled)
 
 
 def _exported(ensemble: Ensemble, inputs: Tensor) -> Any:

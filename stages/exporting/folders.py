@@ -13,8 +13,9 @@ from stages.datasets.images import SOURCES
 from stages.exporting.audit import Audit, Scores, audit_of, scores_of
 from stages.exporting.model_card import model_card
 from stages.exporting.snippet import loading
-from stages.params.dataset import Images, MeanAndStd
+from stages.params.dataset import Images
 from stages.params.network import Model
+from stages.params.splits import MeanAndStd
 from stages.store.checkpoints import save_tensors
 
 WEIGHTS = "model.safetensors"

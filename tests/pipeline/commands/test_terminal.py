@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from smoke import SMOKE, Done, Dwf
+from smoke import PROJECT, SMOKE, Done, Dwf
 
 from pipeline.cli import app
-from pipeline.config import PROJECT
 from pipeline.dag import STAGES
 
 COMMAND = (sys.executable, "-m", "pipeline")
@@ -25,10 +24,13 @@ def names() -> set[str]:
 def arguments(tmp_path: Path) -> dict[str, list[object]]:
     """A use of every command on a finished store; `up` serves until it is interrupted."""
     return {
+        "init": [],
         "run": [SMOKE],
         "stage": ["fit", SMOKE],
         "sweep": [SMOKE, "sample.seed=0,1", "--dry-run"],
         "plan": [SMOKE],
+        "audit": ["--members", SMOKE, "--generated", SMOKE.parent, "--print-config"],
+        "compare": [SMOKE, "theirs=nothing/*.pt", "--help"],
         "ls": [],
         "open": [],
         "diff": ["fit", "sample"],

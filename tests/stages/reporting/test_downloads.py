@@ -12,7 +12,7 @@ from made_up_figures import RUN, made_up
 from sampled_artifacts import sampled_artifact
 from smoke import Done
 
-from pipeline.config import PROJECT, load
+from pipeline.config import load
 from stages.evaluation.figures import Figures, read_figures
 from stages.params.network import MLP
 from stages.reporting.downloads import downloads
