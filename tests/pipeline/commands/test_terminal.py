@@ -29,8 +29,8 @@ def arguments(tmp_path: Path) -> dict[str, list[object]]:
         "stage": ["fit", SMOKE],
         "sweep": [SMOKE, "sample.seed=0,1", "--dry-run"],
         "plan": [SMOKE],
-        "audit": ["--members", SMOKE, "--generated", SMOKE.parent, "--print-config"],
-        "compare": [SMOKE, "theirs=nothing/*.pt", "--help"],
+        "audit": ["--members", SMOKE, "--generated", tmp_path / "theirs"],
+        "compare": [SMOKE, f"theirs={tmp_path}/theirs/*.safetensors"],
         "ls": [],
         "open": [],
         "diff": ["fit", "sample"],
@@ -42,12 +42,16 @@ def arguments(tmp_path: Path) -> dict[str, list[object]]:
     }
 
 
-WITHOUT_STORE = ("symmetry", "schema")
+WITHOUT_STORE = ("init", "symmetry", "schema")
+OF_OTHERS = ("audit", "compare")
 SAYS: dict[str, Any] = {
+    "init": lambda d: d["smoke"].startswith("Every stage in seconds"),
     "run": lambda d: [s["reused"] for s in d["stages"]] == [True] * 7 and d["summary"]["rows"] and d["report"],
     "stage": lambda d: (d["stage"], d["reused"]) == ("fit", True),
     "sweep": lambda d: [p["stages"]["fit"]["reuse"] for p in d["points"]] == [True, True],
     "plan": lambda d: [s["stage"] for s in d["stages"]] == list(STAGES) and all(s["size"] for s in d["stages"]),
+    "audit": lambda d: [s["stage"] for s in d["stages"]] == [stage for stage in STAGES if stage != "fit"],
+    "compare": lambda d: [p["values"]["sample.generator"] for p in d["sweep"]["points"]] == ["flow", "theirs"],
     "ls": lambda d: [a["stage"] for a in d] == list(STAGES) and all(a["complete"] for a in d),
     "open": lambda d: d["report"].endswith("report.html"),
     "diff": lambda d: [s["stage"] for s in d["stages"]] == ["zoo", "canonicalize", "pack", "fit", "sample"],
@@ -61,6 +65,8 @@ SAYS: dict[str, Any] = {
 
 def call(dwf: Dwf, name: str, store: Path, tmp_path: Path, *flags: str) -> tuple[int, str, str]:
     further = [] if name in WITHOUT_STORE else ["--store", store]
+    if name in OF_OTHERS:
+        assert dwf("export", "sample", tmp_path / "theirs", "--store", store)[0] == 0
     return dwf(name, *arguments(tmp_path)[name], *further, *flags)
 
 

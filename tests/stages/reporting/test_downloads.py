@@ -10,7 +10,7 @@ import pytest
 import yaml
 from made_up_figures import RUN, made_up
 from sampled_artifacts import sampled_artifact
-from smoke import Done
+from smoke import PROJECT, Done
 
 from pipeline.config import load
 from stages.evaluation.figures import Figures, read_figures
