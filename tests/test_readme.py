@@ -5,6 +5,7 @@ import re
 import shlex
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pictures
 import pytest
@@ -15,7 +16,6 @@ import yaml
 from pydantic import TypeAdapter
 from smoke import PROJECT, Done
 
-import pipeline.config
 from pipeline.cli import app
 from pipeline.config import Experiment, load
 from pipeline.dag import STAGES
@@ -24,8 +24,9 @@ from pipeline.sweep.spec import flat_overrides, read_sweep
 from stages.artifacts.export import export_networks
 from stages.errors import UsageError
 from stages.evaluation.figures import read_figures
-from stages.params.network import network_from
-from stages.params.zoo import Zoo
+from stages.params.dataset import Dataset
+from stages.params.network import Network
+from stages.params.zoo import RecipeFactory, Zoo
 from stages.reporting.lineage import run_of
 from stages.reporting.page import write_page
 from stages.store.artifact import FOLDERS
@@ -104,7 +105,7 @@ def test_commands_parse_and_name_what_exists(line: str):
 
 
 def test_commands_are_found_in_prose_tables_and_code():
-    assert {"dwf run conf/iris_mlp.yaml", "dwf sweep conf/sweeps/mnist_integrator.yaml", "dwf show pack"} <= {*DWF}
+    assert {"dwf init iris_mlp", "dwf sweep conf/sweeps/mnist_integrator.yaml", "dwf show pack"} <= {*DWF}
     assert len(DWF) > 25
 
 
@@ -186,9 +187,11 @@ def test_the_map_has_every_room():
 
 
 def test_yaml_as_shown_is_valid():
-    networks, zoo = blocks(README, "yaml")
-    for line in networks.splitlines():
-        network_from(yaml.safe_load(line)["network"])
+    sections, zoo = blocks(README, "yaml")
+    kinds = {"network": Network, "dataset": Dataset, "recipe": RecipeFactory}
+    for line in sections.splitlines():
+        ((name, section),) = yaml.safe_load(line).items()
+        TypeAdapter(kinds[name]).validate_python(section)
     assert TypeAdapter(Zoo).validate_python(yaml.safe_load(zoo)["zoo"]).source == "checkpoints"
 
 
@@ -203,7 +206,7 @@ def test_exported_networks_load_in_plain_torch_as_shown(
     export_networks(finished[1]["sample"][0].path, tmp_path / "networks")
     monkeypatch.chdir(tmp_path)
     names: dict[str, torch.nn.Module] = {}
-    exec(snippet("load_file").replace("16", "8"), names)  # 8 hidden units
+    exec(snippet("load_file"), names)
     assert names["net"](torch.zeros(2, 4)).shape == (2, 3)
 
 
@@ -214,14 +217,14 @@ def test_artifacts_open_in_xarray_as_shown(finished: tuple[Path, Done]):
     assert names["packed"].weights.dims == ("network", "parameter")
 
 
-def test_the_dag_runs_in_python_as_shown(
-    finished: tuple[Path, Done], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
-    monkeypatch.setattr(pipeline.config, "load", lambda file: load(file, store=finished[0]))
-    exec(snippet("run_directly"), {})
-    printed = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in printed[:-1]] == list(STAGES)
-    assert Path(printed[-1]).exists()
+def test_the_library_is_used_as_shown(finished: tuple[Path, Done], capsys: pytest.CaptureFixture[str]):
+    opened = f'dwf.open("{finished[0]}")'
+    code = snippet("import dwf").replace('dwf.run("conf/iris.yaml", fit={"steps": 500})', opened)
+    assert opened in code
+    names: dict[str, Any] = {}
+    exec(code, names)
+    assert "held-out" in capsys.readouterr().out
+    assert [len(names["nets"]), names["net_b"].training] == [16, False]
 
 
 def test_pages_are_short_and_narrow():
