@@ -72,8 +72,8 @@ def open_run(
 ) -> Run:
     """The run that an artifact is of, with everything that this one was made from.
 
-    `artifact` is the path of one, the first four or more characters of its key, an experiment's name for what was made
-    last of it, or a whole store's path for what was made last there; keys and names are looked up in `store`.
+    `artifact` is what `dwf show` takes: a path, a stage, `latest`, an experiment, `experiment:stage` or a key's first
+    digits, looked up in `store`; or a whole store's path, for what was made last there.
 
     Raises UsageError if there is none, DwfError if something that it was made from is gone.
     """
