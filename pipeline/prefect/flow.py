@@ -139,8 +139,8 @@ def _side_by_side(
 def _may_pass(task: Any, task_run: Any, state: State[Any]) -> bool:
     """Whether the disk or the network failed for a moment, after which a second try succeeds.
 
-    Nothing else does: the same weights diverge again, a full disk stays full, and a GPU without enough memory holds the
-    first try's tensors, too.
+    Nothing else is tried again: the same fit diverges again, the same step needs as much of a GPU's memory, and a full
+    disk stays full.
     """
     del task, task_run
     error = state.result(raise_on_failure=False)
@@ -148,7 +148,7 @@ def _may_pass(task: Any, task_run: Any, state: State[Any]) -> bool:
 
 
 PASSING = {errno.EIO, errno.ESTALE, errno.EAGAIN, errno.EBUSY, errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTUNREACH}
-"""Errors of a network's drive or a store on object storage that may not come again."""
+"""Errors of a drive or a network that may not come again."""
 OPTIONS: dict[str, Any] = {
     "cache_policy": NO_CACHE,
     "persist_result": False,
