@@ -97,9 +97,9 @@ def test_an_address_must_begin_at_the_root(ask: Ask, path: str) -> None:
     assert ask(path)[0] == 404
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:4201", "127.0.0.1", "localhost:1", ""])
-def test_a_page_of_another_site_cannot_read_reports_by_a_name_that_leads_here(ask: Ask, host: str) -> None:
-    status, body, _ = ask(f"/7_report/{KEY}/report.html", Host=host)
+@pytest.mark.parametrize("name", ["evil.example", "evil.example:4201", "127.0.0.1", "localhost:1", ""])
+def test_a_page_of_another_site_cannot_read_reports_by_a_name_that_leads_here(ask: Ask, name: str) -> None:
+    status, body, _ = ask(f"/7_report/{KEY}/report.html", Host=name)
     assert status == 421
     assert b"the page" not in body
 
