@@ -1,4 +1,4 @@
-"""A run on Prefect's pages: progress bars, the table of results, the verdict."""
+"""A run on Prefect's pages: progress bars, the table of results, the verdict, the report."""
 
 import base64
 import logging
@@ -12,12 +12,17 @@ from uuid import UUID
 import httpx
 from prefect import get_run_logger
 from prefect.artifacts import (
+    create_image_artifact,
     create_markdown_artifact,
     create_progress_artifact,
     create_table_artifact,
     update_progress_artifact,
 )
 
+from pipeline.prefect.discovery import UpRecord, home_of
+from pipeline.prefect.logs import log_scores
+from pipeline.prefect.report_server import FILE as REPORT
+from pipeline.prefect.report_server import address_of
 from stages.progress import Throttle
 from stages.reporting.summary import FILE as SUMMARY
 from stages.reporting.summary import ReportSummary, read_summary
@@ -25,10 +30,10 @@ from stages.store.refs import Ref
 
 LOG_SECONDS, UPDATE_SECONDS = 10.0, 1.0
 """Least time between two log lines of a stage, and between two moves of its bar on Prefect's page."""
-PICTURES = ("novelty", "distances")
-"""Plots of the report that Prefect's page shows."""
+FRONTIER = "novelty"
+"""The report's plot of score against novelty, with the best baseline at each distance."""
 PICTURE_BYTES = 200_000
-"""Larger pictures make Prefect's page slow."""
+"""A larger picture makes Prefect's page slow."""
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +57,7 @@ class Progress:
 
     def done(self, stage: str, ref: Ref, reused: bool) -> None:
         """Complete the stage's bar, if it took long enough to have one."""
-        get_run_logger().info("%s %s: %s", stage, "reused" if reused else "done", ref.path)
+        del ref, reused
         if stage in self.bars:
             self._move(stage, 100)
 
@@ -74,15 +79,18 @@ def _optional() -> Iterator[None]:
         log.warning("Prefect's server didn't take an artifact: %s", error)
 
 
-def show_summary(report: Path) -> None:
-    """A report's table, its verdict and where it lies, as artifacts on Prefect's page."""
+def show_report(report: Path) -> None:
+    """Log a report's scores; show its table, verdict and frontier, and a link to it, as artifacts on Prefect's page."""
     if not (report / SUMMARY).is_file():
         return
     summary = read_summary(report)
-    rows = [dict(zip(("set", *summary.columns), (row.name, *row.cells), strict=True)) for row in summary.rows]
+    log_scores(summary)
+    cells = [dict(zip(("set", *summary.columns), (row.name, *row.cells), strict=True)) for row in summary.rows]
     with _optional():
-        create_table_artifact(cast("list[dict[str, Any]]", rows), "dwf-figures", description(summary))
-        create_markdown_artifact(findings(summary, report), "dwf-report", "Verdict, findings and pictures")
+        create_table_artifact(cast("list[dict[str, Any]]", cells), "dwf-figures", description(summary))
+        create_markdown_artifact(findings(summary, report), "dwf-report", "Verdict, findings and the report")
+        if picture := frontier(report):
+            create_image_artifact(picture, "dwf-frontier", "Score against novelty; the line is the best baseline")
 
 
 def description(summary: ReportSummary) -> str:
@@ -91,15 +99,24 @@ def description(summary: ReportSummary) -> str:
 
 
 def findings(summary: ReportSummary, folder: Path) -> str:
-    """Warnings, the verdict, further findings, and a report's path with a few pictures of it, as Markdown."""
+    """Warnings, the verdict, a report's link and further findings, as Markdown."""
     further = "\n".join(f"- {sentence}" for sentence in summary.findings)
-    parts = [description(summary), further, f"Report: `{folder / 'report.html'}`", *_pictures(folder)]
-    return "\n\n".join(part for part in parts if part)
+    return "\n\n".join(part for part in (description(summary), link(folder), further) if part)
 
 
-def _pictures(folder: Path) -> Iterator[str]:
-    """Pictures of a report, inlined, unless they are too large: Prefect's page can't open local files."""
-    for name in PICTURES:
-        file = folder / f"{name}.png"
-        if file.is_file() and file.stat().st_size <= PICTURE_BYTES:
-            yield f"![{name}](data:image/png;base64,{base64.b64encode(file.read_bytes()).decode()})"
+def link(report: Path) -> str:
+    """A link that opens a report where `dwf up` serves its store, else the report's path."""
+    path = f"`{report / REPORT}`"
+    up = UpRecord.read(home_of(report.parents[1]))
+    return f"[Open the report]({address_of(report, up.reports)}) ({path})" if up and up.reports else f"Report: {path}"
+
+
+def frontier(report: Path) -> str | None:
+    """A report's frontier as an address that holds the picture itself, so that it shows wherever Prefect's pages do.
+
+    None if there is none, or if it is too large.
+    """
+    file = report / f"{FRONTIER}.png"
+    if not file.is_file() or file.stat().st_size > PICTURE_BYTES:
+        return None
+    return f"data:image/png;base64,{base64.b64encode(file.read_bytes()).decode()}"

@@ -1,17 +1,18 @@
 """Prefect servers from the outside: the one that a run reports to, its health, and the folder of its records."""
 
 import http.client
-import json
 import os
 import threading
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import urlopen
+
+from pydantic import BaseModel
 
 from stages.errors import DwfError
 from stages.store.refs import Ref
@@ -24,6 +25,7 @@ QUIET = {
 }
 """Settings with which Prefect sends nothing to its makers and starts no server of its own."""
 LOCAL = ("127.0.0.1", "localhost")
+UP_RECORD = "server.json"
 
 
 class Listener(Protocol):
@@ -34,6 +36,29 @@ class Listener(Protocol):
 
     def done(self, stage: str, ref: Ref, reused: bool) -> None:
         """A stage's artifact is there."""
+
+
+class UpRecord(BaseModel):
+    """What `dwf up` leaves for runs on the same store while it lives."""
+
+    url: str
+    """The API of its Prefect server."""
+    pid: int
+    reports: str = ""
+    """The address of its server of reports."""
+
+    def write(self, home: Path) -> None:
+        """Leave it in a store's Prefect folder."""
+        (home / UP_RECORD).write_text(self.model_dump_json())
+
+    @classmethod
+    def read(cls, home: Path) -> Self | None:
+        """That of a `dwf up` whose server is ready."""
+        try:
+            record = cls.model_validate_json((home / UP_RECORD).read_bytes())
+        except (OSError, ValueError):
+            return None
+        return record if healthy(record.url) else None
 
 
 def home_of(store: Path) -> Path:
@@ -67,11 +92,8 @@ def which_api(home: Path) -> str | None:
                 "unset PREFECT_API_URL, or run with --direct"
             )
         return url
-    try:
-        url = json.loads((home / "server.json").read_text())["url"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return url if healthy(url) else None
+    record = UpRecord.read(home)
+    return record.url if record else None
 
 
 def healthy(url: str) -> bool:

@@ -4,6 +4,7 @@ No `from __future__ import annotations` here: Prefect reads the flow's annotatio
 """
 
 import asyncio
+import errno
 import os
 import time
 import warnings
@@ -12,7 +13,7 @@ from contextlib import chdir, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, cast
 from uuid import UUID
 
 import httpx
@@ -34,8 +35,10 @@ from pipeline.config import STORE, Experiment, flat_overrides, load
 from pipeline.configurations import DEFAULT, importable
 from pipeline.dag import dag
 from pipeline.loggers.run_log import logged
-from pipeline.prefect.artifacts import Progress, show_summary
+from pipeline.prefect.artifacts import Progress, show_report
 from pipeline.prefect.discovery import Listener, home_of
+from pipeline.prefect.labels import Configuration, label
+from pipeline.prefect.logs import explain_in_one_line, log_stage
 from pipeline.prefect.records import is_final, mark_dead, records_lock, registered, task_runs
 from pipeline.runner import Runner
 from stages.errors import DwfError
@@ -63,9 +66,9 @@ observed: ContextVar[Observed | None] = ContextVar("observed", default=None)
 """`dwf run` leaves its listener here, as flow parameters are JSON; the run of a deployment finds none."""
 
 
-@flow(name="dwf", flow_run_name="{config}", description=ABOUT)
+@flow(name="dwf", flow_run_name="{config}", description=ABOUT)  # until the configuration is read
 def dwf(
-    config: str = DEFAULT,
+    config: Annotated[str, Configuration] = DEFAULT,
     overrides: dict[str, Any] | None = None,
     store: str | None = None,
     data_root: str | None = None,
@@ -83,6 +86,7 @@ def dwf(
     run.flow_run = UUID(flow_run.id)
     os.chdir(os.environ.get(SERVED_FROM, "."))
     importable(Path.cwd())
+    explain_in_one_line()
     try:
         experiment = _load(Path(config), flat_overrides(overrides or {}), *folders)
         served = observed.get() is None  # `dwf run` has a listener that tells the logger
@@ -90,7 +94,9 @@ def dwf(
             registered(home_of(experiment.store_root), run.flow_run),
             logged(experiment, run.listener, wanted=served) as run.listener,
         ):
-            return Completed(data=str(run_dag(Runner(experiment, run.listener.watch), run).path))
+            runner = Runner(experiment, run.listener.watch)
+            label(run.flow_run, runner)
+            return Completed(data=str(run_dag(runner, run).path))
     except DwfError as error:
         return _explained(error)
 
@@ -111,7 +117,7 @@ def run_dag(runner: Runner, run: Observed) -> Ref:
     def call(stage: str, /, **upstream: Ref) -> Ref:
         units = runner.units(stage, upstream)
         done = _side_by_side(runner, run, stage, units, upstream) if len(units) > 1 else []
-        named = run_stage.with_options(**OPTIONS.get(stage, {}), name=stage, task_run_name=stage)
+        named = run_stage.with_options(name=stage, task_run_name=stage)
         return named(quote(runner), quote(run), stage, upstream, return_state=True, wait_for=done).result()
 
     try:
@@ -138,7 +144,30 @@ def _side_by_side(
     return futures
 
 
-@task(cache_policy=NO_CACHE, persist_result=False)
+def _may_pass(task: Any, task_run: Any, state: State[Any]) -> bool:
+    """Whether the disk or the network failed for a moment, after which a second try succeeds.
+
+    Nothing else is tried again: the same fit diverges again, the same step needs as much of a GPU's memory, and a full
+    disk stays full.
+    """
+    del task, task_run
+    error = state.result(raise_on_failure=False)
+    return isinstance(error, ConnectionError | TimeoutError) or (isinstance(error, OSError) and error.errno in PASSING)
+
+
+PASSING = {errno.EIO, errno.ESTALE, errno.EAGAIN, errno.EBUSY, errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTUNREACH}
+"""Errors of a drive or a network that may not come again."""
+OPTIONS: dict[str, Any] = {
+    "cache_policy": NO_CACHE,
+    "persist_result": False,
+    "retries": 2,  # a try goes on from the units that are finished
+    "retry_delay_seconds": [5, 30],
+    "retry_condition_fn": _may_pass,
+}
+"""Options of all tasks."""
+
+
+@task(**OPTIONS)
 def run_unit(runner: Runner, run: Observed, stage: str, unit: Any, total: int, upstream: dict[str, Ref]) -> Any:
     """One unit of a stage; its state is named Cached if it was done before."""
     run.tasks.add(str(task_run.id))
@@ -149,7 +178,7 @@ def run_unit(runner: Runner, run: Observed, stage: str, unit: Any, total: int, u
     return Completed(name="Completed" if done else "Cached")
 
 
-@task(cache_policy=NO_CACHE, persist_result=False)
+@task(**OPTIONS)
 def run_stage(runner: Runner, run: Observed, stage: str, upstream: dict[str, Ref]) -> Any:
     """One stage's artifact; its state is named Cached if it was there before."""
     run.tasks.add(str(task_run.id))
@@ -158,28 +187,15 @@ def run_stage(runner: Runner, run: Observed, stage: str, upstream: dict[str, Ref
     except DwfError as error:
         return _explained(error)
     run.listener.done(stage, ref, reused)
+    log_stage(ref, reused)
     if stage == "report":
-        show_summary(ref.path)
+        show_report(ref.path)
     return Completed(name="Cached" if reused else "Completed", message=str(ref.path), data=ref)
 
 
 def _explained(error: DwfError) -> State[Any]:
     """A failure that needs no traceback in Prefect's log and no second try; `.result()` raises it."""
     return Failed(message=str(error), data=error)
-
-
-def _may_pass(task: Any, task_run: Any, state: State[Any]) -> bool:
-    """Whether a second try may succeed."""
-    from torch import OutOfMemoryError
-
-    del task, task_run
-    return isinstance(state.result(raise_on_failure=False), OSError | OutOfMemoryError)
-
-
-OPTIONS: dict[str, dict[str, Any]] = {
-    "fit": {"retries": 2, "retry_delay_seconds": 5, "retry_condition_fn": _may_pass},
-}
-"""Stage name -> options of its task."""
 
 
 def run_here(url: str, parameters: dict[str, Any], listener: Listener) -> None:

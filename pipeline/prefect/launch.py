@@ -4,7 +4,6 @@ Importing this module must stay cheap: Prefect takes seconds to import, so a ser
 """
 
 import importlib
-import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +12,9 @@ from typing import Any
 
 from pipeline.config import Experiment, keyed_overrides
 from pipeline.prefect.discovery import (
+    UP_RECORD,
     Listener,
+    UpRecord,
     configured_api,
     healthy,
     home_of,
@@ -21,11 +22,12 @@ from pipeline.prefect.discovery import (
     require_writable,
     which_api,
 )
+from pipeline.prefect.report_server import reports_served
 from pipeline.prefect.server import embedded_server, start_server
 
-READY = (
-    "'full' is served: start runs at {page} or with\n  PREFECT_API_URL={url} prefect deployment run dwf/full --watch"
-)
+READY = """'full' is served: start runs at {page} or with
+  PREFECT_API_URL={url} prefect deployment run dwf/full --watch
+Reports open from there, at {reports}"""
 
 
 def run_with_prefect(
@@ -69,18 +71,22 @@ def _run(
 def up(home: Path, port: int, ready: Callable[[str], None] = lambda text: None) -> None:
     """Serve the deployment `dwf/full` until Ctrl-C, at a server that is found or started; calls `ready` once it is.
 
-    Runs go on one at a time, the rest wait. Raises DwfError as `start_server` does.
+    Runs go on one at a time, the rest wait. Reports below the same store are served at the next port. Raises DwfError
+    as `start_server` does.
     """
     require_writable(home)
-    record = home / "server.json"
-    with _server_for(home, port) as url, reporting_to(url, home, aloud=True):
+    with (
+        _server_for(home, port) as url,
+        reports_served(home.parent, port + 1) as reports,
+        reporting_to(url, home, aloud=True),
+    ):
         from pipeline.prefect.flow import serve
 
-        record.write_text(json.dumps({"url": url, "pid": os.getpid()}))
+        UpRecord(url=url, pid=os.getpid(), reports=reports).write(home)
         try:
-            serve(home, lambda: ready(READY.format(page=url.removesuffix("/api"), url=url)))
+            serve(home, lambda: ready(READY.format(page=url.removesuffix("/api"), url=url, reports=reports)))
         finally:
-            record.unlink(missing_ok=True)
+            (home / UP_RECORD).unlink(missing_ok=True)
 
 
 @contextmanager
