@@ -6,9 +6,10 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn, TextIO
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
-from stages.errors import DwfError, UsageError
+if TYPE_CHECKING:  # imported where `python -m` has put the current folder last
+    from stages.errors import DwfError
 
 
 def main() -> NoReturn:
@@ -55,8 +56,10 @@ def _explain(error: Exception) -> int:
     return known.exit_code
 
 
-def _known(error: Exception) -> DwfError:
+def _known(error: Exception) -> "DwfError":
     """The error as one that a user can act on."""
+    from stages.errors import DwfError, UsageError
+
     if isinstance(error, DwfError):
         return error
     if say := getattr(error, "format_message", None):  # typer's own, on a command that can't be parsed

@@ -106,23 +106,30 @@ def results_table(summary: ReportSummary, width: int | None = None) -> tuple[Tab
 def figures_table(
     headings: Sequence[str], rows: Mapping[str, Sequence[str]], width: int | None = None
 ) -> tuple[Table, list[str]]:
-    """A table of named rows whose columns are never squeezed, and the headings of those that don't fit the width.
+    """A table of named rows whose columns are never squeezed, and the headings of those that don't fit the width."""
+    room = None if width is None else width - max(map(cell_len, rows), default=0)
+    kept = fitting(headings, list(rows.values()), room)
+    table = Table("", box=None, padding=(0, GAP // 2), pad_edge=False)
+    for i in kept:
+        table.add_column(headings[i], justify="right", no_wrap=True)
+    for name, cells in rows.items():
+        table.add_row(name, *(cells[i] for i in kept))
+    return table, [heading for i, heading in enumerate(headings) if i not in kept]
+
+
+def fitting(headings: Sequence[str], rows: Sequence[Sequence[str]], room: int | None) -> list[int]:
+    """Positions of the columns for which there is room, in cells.
 
     The number of networks goes first, then what stands on the right.
     """
-    columns = [max(map(cell_len, (heading, *cells))) for heading, *cells in zip(headings, *rows.values(), strict=True)]
-    taken, kept = max(map(cell_len, rows), default=0), set[int]()
+    columns = [max(map(cell_len, (heading, *cells))) for heading, *cells in zip(headings, *rows, strict=True)]
+    taken, kept = 0, list[int]()
     for i in sorted(range(len(headings)), key=lambda i: (headings[i] == "Networks", i)):
         taken += GAP + columns[i]
-        if width is not None and taken > width:
+        if room is not None and taken > room:
             break
-        kept.add(i)
-    table = Table("", box=None, padding=(0, GAP // 2), pad_edge=False)
-    for i in sorted(kept):
-        table.add_column(headings[i], justify="right", no_wrap=True)
-    for name, cells in rows.items():
-        table.add_row(name, *(cells[i] for i in sorted(kept)))
-    return table, [heading for i, heading in enumerate(headings) if i not in kept]
+        kept.append(i)
+    return sorted(kept)
 
 
 def show_results(console: Console, report: Path) -> None:

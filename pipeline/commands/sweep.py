@@ -110,7 +110,7 @@ def run_all(
         with terminal.busy("drawing the page of all points"):
             page = write_sweep(points[0].experiment.store_root, swept, generators) / "report.html"
         verdicts = ["", verdict_table(generators)] if generators else []
-        terminal.say("", sweep_table(swept), *verdicts, "", f"Report: {page}")
+        terminal.say("", sweep_table(swept, terminal.console.width), *verdicts, "", f"Report: {page}")
     terminal.say(*(f"failed  {line}" for line in failed))
     if terminal.json:
         terminal.give({"report": page, "sweep": swept})

@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.cells import cell_len
 from rich.table import Table
 
 from pipeline.configurations import name_of
+from pipeline.console import GAP, fitting
 from pipeline.keys import KEY_FORMAT, sources
 from pipeline.loggers.run_log import logged
 from pipeline.runner import versions
@@ -132,17 +134,22 @@ def _write_table(path: Path, sweep: SweepResults) -> None:
             writer.writerow([*values, *((point.figures or {}).get(name, "") for name in names)])
 
 
-def sweep_table(sweep: SweepResults) -> Table:
-    """A row per combination of values, as much as fits a terminal; what nothing was measured for is left out."""
-    kept, (merit, *others) = list(sweep.rows[0].values), [c for c in columns(sweep) if c[1].brief]
+def sweep_table(sweep: SweepResults, width: int | None = None) -> Table:
+    """A row per combination of values, with as many figures as fit the width; the page has all."""
+    varied, (merit, *others) = list(sweep.rows[0].values), [c for c in columns(sweep) if c[1].brief]
+    names = [*(sweep.names[key] for key in varied), "runs"]
+    values = [[*(value_text(row.values[key]) for key in varied), str(row.runs)] for row in sweep.rows]
     headings = [merit[0], *(heading for heading, _ in others)]
-    table = Table(*(sweep.names[key] for key in kept), "runs", *headings, box=None, pad_edge=False)
-    for column in table.columns[len(kept) :]:
-        column.justify, column.no_wrap = "right", True
-    for row in sweep.rows:
-        values = [value_text(row.values[key]) for key in kept]
-        means = (measure.mean(row.figures) for _, measure in others)
-        table.add_row(*values, str(row.runs), merit[1].cell(row.figures), *means)
+    figures = [
+        [merit[1].cell(row.figures), *(measure.mean(row.figures) for _, measure in others)] for row in sweep.rows
+    ]
+    taken = sum(GAP + max(map(cell_len, column)) for column in zip(names, *values, strict=True))
+    kept = fitting(headings, figures, None if width is None else width - taken)
+    table = Table(box=None, padding=(0, GAP // 2), pad_edge=False)
+    for i, heading in enumerate([*names, *(headings[i] for i in kept)]):
+        table.add_column(heading, justify="right" if i >= len(varied) else "left", no_wrap=True)
+    for row, cells in zip(values, figures, strict=True):
+        table.add_row(*row, *(cells[i] for i in kept))
     return table
 
 

@@ -9,6 +9,7 @@ from stages.datasets.splits import (
     learned,
     load_fitting,
     load_test,
+    pixel_normalization,
 )
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "learned",
     "load_fitting",
     "load_test",
+    "pixel_normalization",
 ]

@@ -89,7 +89,7 @@ def describe(dataset: Images) -> str:
     """What networks are given of a pixel x, a byte."""
     size = f", images of {dataset.size} x {dataset.size} pixels" if dataset.size else ""
     repeated = ", in three channels" if dataset.channels == 3 and len(SOURCES[dataset.name].mean) == 1 else ""
-    return _normalization(dataset).formula("x / 255") + size + repeated
+    return pixel_normalization(dataset).formula("x / 255") + size + repeated
 
 
 def encode(dataset: Images, examples: Examples) -> Tensor:
@@ -97,7 +97,7 @@ def encode(dataset: Images, examples: Examples) -> Tensor:
 
     Raises UsageError if images have more channels than asked for.
     """
-    by = _normalization(dataset)
+    by = pixel_normalization(dataset)
     mean, std = (torch.from_numpy(values).view(-1, 1, 1) for values in (by.mean, by.std))
     pixels = torch.from_numpy(_resize(dataset, examples.inputs)).to(
         torch.float32, memory_format=torch.contiguous_format
@@ -105,7 +105,8 @@ def encode(dataset: Images, examples: Examples) -> Tensor:
     return of_channels(pixels.div_(255).sub_(mean).div_(std), dataset.channels, dataset.name)
 
 
-def _normalization(dataset: Images) -> Normalization:
+def pixel_normalization(dataset: Images) -> Normalization:
+    """What pixels in [0, 1] are normalized with, by channel."""
     source = SOURCES[dataset.name]
     return normalization(dataset.normalize, (source.mean, source.std), len(source.mean), dataset.name)
 

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from stages.datasets import own
 from stages.datasets.examples import Examples, choose, split
+from stages.datasets.normalize import Normalization
 from stages.errors import UsageError
-from stages.params.dataset import Dataset
+from stages.params.dataset import Dataset, Images
 from stages.params.own_data import OwnDataset
 from stages.seeds import generator
 
@@ -115,6 +116,11 @@ def check_test(dataset: Dataset, root: Path) -> int:
     own.check_alike(train, test, "test")
     seen = set(own.comparable(train.inputs))
     return sum(example in seen for example in own.comparable(test.inputs))
+
+
+def pixel_normalization(dataset: Images) -> Normalization:
+    """What pixels in [0, 1] of a built-in data set of images are normalized with, by channel."""
+    return _reader(dataset).pixel_normalization(dataset)  # type: ignore[attr-defined]
 
 
 def _reader(dataset: Dataset) -> Reader:

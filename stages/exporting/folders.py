@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 
 from stages.artifacts.export import Exportable, export_networks, exportable, writing
-from stages.datasets.images import SOURCES
+from stages.datasets import pixel_normalization
 from stages.exporting.audit import Audit, Scores, audit_of, scores_of
 from stages.exporting.model_card import model_card
 from stages.exporting.snippet import loading
 from stages.params.dataset import Images
 from stages.params.network import Model
-from stages.params.splits import MeanAndStd
 from stages.store.checkpoints import save_tensors
 
 WEIGHTS = "model.safetensors"
@@ -79,15 +78,9 @@ def timm_config(networks: Exportable) -> dict[str, Any]:
 
 def _scaling(dataset: Images, channels: int) -> dict[str, list[float]]:
     """Mean and standard deviation of pixels in [0, 1], by channel of the input."""
-    source = SOURCES[dataset.name]
-    mean, std = source.mean, source.std
-    if isinstance(dataset.normalize, MeanAndStd):
-        mean, std = dataset.normalize.mean, dataset.normalize.std
-    elif dataset.normalize == "none":
-        mean, std = 0.0, 1.0
-    values = {"mean": mean, "std": std}
-    listed = {name: [float(v) for v in np.atleast_1d(value)] for name, value in values.items()}
-    return {name: value * channels if len(value) == 1 else value for name, value in listed.items()}
+    by = pixel_normalization(dataset)
+    values = {"mean": np.atleast_1d(by.mean).tolist(), "std": np.atleast_1d(by.std).tolist()}
+    return {name: value * channels if len(value) == 1 else value for name, value in values.items()}
 
 
 def _write_scores(path: Path, scores: Scores) -> None:

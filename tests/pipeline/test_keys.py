@@ -205,7 +205,7 @@ ROOMS = {
 }
 """The rooms of `stages` that anybody would expect in a stage's key."""
 EVERYWHERE = {
-    *("params", "checkpoint_paths.py", "content_hashes.py", "matrix_files.py"),
+    *("params", "checkpoint_paths.py", "content_hashes.py", "factories.py", "matrix_files.py"),
     *("store", "artifacts", "seeds.py", "scores.py"),
 }
 """Rooms that every stage may use: parameters and the files that they mean, readers and writers, and the leaves."""
@@ -315,7 +315,7 @@ def test_an_edit_of_one_s_own_factory_trains_the_zoo_anew(own: Path, edited: str
     append(own / edited, "\nMORE = 1\n")
     assert (key(network) != before) == changes
     assert key(NETWORKS["mlp"]) == mlp
-    others = set(keys.sources("zoo", NETWORKS["mlp"].modules())) | {"stages/nets/model.py"}
+    others = set(keys.sources("zoo", NETWORKS["mlp"].modules())) | {"stages/nets/model.py", "stages/factories.py"}
     assert set(keys.sources("zoo", network.modules())) - others == {
         "own_nets/__init__.py",
         "own_nets/make.py",

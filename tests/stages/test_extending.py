@@ -120,7 +120,7 @@ def test_each_is_added_by_two_files_and_found_by_name_and_by_keys(tmp_path: Path
     for package in ("pipeline", "stages"):
         shutil.copytree(PROJECT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
     sources = "ZooParams | ImportedZoo | RunFoldersZoo | MatrixZoo"
-    unions = ("Dataset = Annotated[Table | Images | Texts, Field", f"Zoo = Annotated[\n    {sources},\n    Field")
+    unions = ("BuiltIn = Annotated[Table | Images | Texts, Field", f"Zoo = Annotated[\n    {sources},\n    Field")
     network = "Network = Annotated[MLP | CNN | ResNet | ResNet18 | ViT | Bert | Model, Field"
     add(tmp_path, "stages/datasets/waves.py", READER, "stages/params/dataset.py", DATASET, unions[0], "Waves")
     add(tmp_path, "stages/nets/affine.py", BUILD, "stages/params/network.py", NETWORK, network, "Affine")

@@ -92,14 +92,9 @@ def numbered(count: int, groups: list[int] | None = None) -> Examples:
     return Examples(np.arange(count), np.arange(count), None if groups is None else np.array(groups))
 
 
-@st.composite
-def grouped(draw: st.DrawFn) -> Examples:
-    groups = draw(st.lists(st.integers(0, 8), min_size=1, max_size=30))
-    return numbered(len(groups), groups)
-
-
-@hypothesis.given(grouped(), st.floats(0, 1), st.integers(0, 99))
-def test_parts_hold_every_example_once_and_come_no_group_apart(examples, share, seed):
+@hypothesis.given(st.lists(st.integers(0, 8), min_size=1, max_size=30), st.floats(0, 1), st.integers(0, 99))
+def test_parts_hold_every_example_once_and_come_no_group_apart(groups, share, seed):
+    examples = numbered(len(groups), groups)
     kept, held = cut(examples, share, draw(seed))
     assert sorted([*kept.inputs, *held.inputs]) == list(examples.inputs)
     assert not set(kept.groups) & set(held.groups)
@@ -170,7 +165,8 @@ def mentions(path: Path, name: str) -> bool:
 
 def test_only_evaluate_touches_the_test_split():
     users = {p for folder in ("stages", "pipeline") for p in (ROOT / folder).rglob("*.py") if mentions(p, "load_test")}
-    assert users == {ROOT / "stages/datasets/__init__.py", ROOT / "stages/evaluate.py"}
+    allowed = ("stages/datasets/__init__.py", "stages/evaluate.py", "pipeline/library/evaluation.py")
+    assert users == {ROOT / file for file in allowed}
 
 
 @pytest.mark.parametrize(

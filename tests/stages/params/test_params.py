@@ -140,7 +140,8 @@ def test_sections_are_frozen_too():
 )
 def test_values_out_of_bounds_are_named(model, values, path, value):
     found = problem(model, with_value(values, path, value))
-    assert found["loc"][: len(path)] == path
+    places = tuple(part for part in found["loc"] if part != "plain")  # the kind of a recipe
+    assert places[: len(path)] == path
     assert found["type"] != "extra_forbidden"
 
 
