@@ -3,6 +3,7 @@
 import inspect
 import re
 import shlex
+import shutil
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -218,8 +219,8 @@ def test_artifacts_open_in_xarray_as_shown(finished: tuple[Path, Done]):
     assert names["packed"].weights.dims == ("network", "parameter")
 
 
-def test_the_library_is_used_as_shown(finished: tuple[Path, Done], capsys: pytest.CaptureFixture[str]):
-    opened = f'dwf.open("{finished[0]}")'
+def test_the_library_is_used_as_shown(finished: tuple[Path, Done], tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    opened = f'dwf.open("{shutil.copytree(finished[0], tmp_path / "data")}")'
     code = snippet("import dwf").replace('dwf.run("conf/iris.yaml", fit={"steps": 500})', opened)
     assert opened in code
     names: dict[str, Any] = {}

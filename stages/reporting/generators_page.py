@@ -17,6 +17,7 @@ from stages.reporting.drawing import new_axes, numbers, pairs, plot, rule, stret
 from stages.reporting.looks import BROWN, GREEN, GREY, HELD_OUT, INK, MEMBERS, OLIVE, ORANGE, PURPLE, VERMILLION, Look
 from stages.reporting.page import QUESTIONS, template
 from stages.reporting.plots.score_and_novelty import points
+from stages.reporting.sweep_page import report_of
 from stages.reporting.sweep_results import SweepResults
 from stages.reporting.tables import Table, sets_table
 from stages.reporting.wording import score_text
@@ -97,6 +98,8 @@ def write_page(
         created=created,
         versions=versions,
         value_text=str,
+        verdict=None,  # there is one for each generator
+        report_of=report_of,
         failed=[point for point in sweep.points if point.failed],
         questions=list(QUESTIONS.values()),
         verdicts=generators.verdicts,
