@@ -79,8 +79,9 @@ def timm_config(networks: Exportable) -> dict[str, Any]:
 def _scaling(dataset: Images, channels: int) -> dict[str, list[float]]:
     """Mean and standard deviation of pixels in [0, 1], by channel of the input."""
     by = pixel_normalization(dataset)
-    values = {"mean": np.atleast_1d(by.mean).tolist(), "std": np.atleast_1d(by.std).tolist()}
-    return {name: value * channels if len(value) == 1 else value for name, value in values.items()}
+    values = {"mean": np.atleast_1d(by.mean), "std": np.atleast_1d(by.std)}
+    listed = {name: [round(float(v), 6) for v in value] for name, value in values.items()}  # float32 has no more digits
+    return {name: value * channels if len(value) == 1 else value for name, value in listed.items()}
 
 
 def _write_scores(path: Path, scores: Scores) -> None:

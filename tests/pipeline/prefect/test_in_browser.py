@@ -15,6 +15,7 @@ import pytest
 from pictures import browser
 from playwright.sync_api import Page, expect, sync_playwright
 
+from pipeline.configurations import DEFAULT
 from pipeline.dag import STAGES
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.skipif(not browser(), reason="Chromium isn't there")]
@@ -89,7 +90,7 @@ def submit(up: Up, page: Page, minutes: float) -> str:
 
 def test_from_the_form_to_the_report(up: Up, page: Page) -> None:
     page.goto(up.form)
-    page.get_by_role("button", name="iris_mlp", exact=True).focus()  # the default
+    page.get_by_role("button", name=DEFAULT, exact=True).focus()
     page.keyboard.press("ArrowDown")
     page.get_by_text("smoke", exact=True).click()
     name = submit(up, page, minutes=8)
