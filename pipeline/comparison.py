@@ -10,6 +10,7 @@ from pipeline.artifact_names import keys, resolve
 from pipeline.config import Experiment, load
 from pipeline.dag import STAGES
 from pipeline.keys import differences, sources
+from pipeline.lineage import lineage
 from pipeline.runner import Runner
 from stages.errors import NotComplete, UsageError
 from stages.reporting.summary import FILE as SUMMARY
@@ -66,14 +67,15 @@ def side(name: str, root: Path, data: Path | None = None) -> Side:
     """
     if name.endswith((".yaml", ".yml")):
         return _of_configuration(name, load(Path(name), (), root, data))
-    last = {stage: key for stage in STAGES for _, experiment, key in read_latest(root, stage) if experiment == name}
+    latest = ((stage, key) for stage in STAGES for _, experiment, key in read_latest(root, stage) if experiment == name)
+    last = {stage: artifact_path(root, stage, key) for stage, key in latest}
     if last and not Path(name).exists() and name not in STAGES:
-        return Side(name, _made(root, last))
+        return Side(name, _made(last))
     path = resolve(name, root)
     manifest = read_manifest(path)
     if manifest.stage not in STAGES:
         raise UsageError(f"{name}: a {manifest.stage} has no lineage to compare; name a stage's artifact")
-    return Side(f"{manifest.experiment}:{manifest.stage} {manifest.key}", _made(path.parent.parent, _lineage(path)))
+    return Side(f"{manifest.experiment}:{manifest.stage} {manifest.key}", _made(lineage(path)))
 
 
 def _of_configuration(name: str, experiment: Experiment) -> Side:
@@ -86,28 +88,16 @@ def _of_configuration(name: str, experiment: Experiment) -> Side:
     return Side(name, {step.stage: made(step.stage, step.key, step.path) for step in Runner(experiment).plan()})
 
 
-def _made(root: Path, lineage: Mapping[str, str]) -> dict[str, Made]:
+def _made(artifacts: Mapping[str, Path]) -> dict[str, Made]:
     """What artifacts were made from; those that are gone are left out."""
     made = {}
-    for stage in (stage for stage in STAGES if stage in lineage):
+    for stage, path in artifacts.items():
         try:
-            m = read_manifest(artifact_path(root, stage, lineage[stage]))
+            m = read_manifest(path)
         except NotComplete:
             continue
         made[stage] = Made(m.key, m.params, m.code, m.versions)
     return made
-
-
-def _lineage(path: Path) -> dict[str, str]:
-    """Stage -> key of an artifact and of everything upstream of it that is there."""
-    root, todo, lineage = path.parent.parent, [path.name], dict[str, str]()
-    stages = {key: stage for stage, key in keys(root)}
-    while todo:
-        key = todo.pop()
-        if (stage := stages.get(key)) and stage not in lineage:
-            lineage[stage] = key
-            todo += read_manifest(artifact_path(root, stage, key)).upstream.values()
-    return lineage
 
 
 def stage_differences(a: Side, b: Side) -> list[StageDifference]:

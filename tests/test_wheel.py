@@ -23,8 +23,9 @@ def make(width):
     return torch.nn.Sequential(*hidden(width), torch.nn.Linear(width, 3))
 """
 LAYERS = "from torch import nn\n\ndef hidden(width):\n    return nn.Linear(4, width), nn.ReLU()\n"
+TABLE = "a,b,c,d,kind\n" + "".join(f"{i},{i * i % 7},{i % 5},{i % 3},{'xyz'[i % 3]}\n" for i in range(60))
 ZOO = {
-    "dataset": "iris",
+    "dataset": {"kind": "csv", "train": "own.csv", "target": "kind"},
     "network": {"kind": "model", "model": "my_model:make", "kwargs": {"width": 8}, "input": [4]},
     "recipe": {"optimizer": "adam", "lr": 0.02, "batch": 32, "epochs": 1},
     "members": 4,
@@ -55,13 +56,14 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a configuration, a model in two files, and files whose names are those of our packages."""
+    """A folder with a configuration, a model in two files, data, and files whose names are those of our packages."""
     folder = tmp_path_factory.mktemp("project")
     values = yaml.safe_load(SMOKE.read_text())
     values |= {"zoo": ZOO, "fit": values["fit"] | FEW}
     (folder / "mine.yaml").write_text(yaml.safe_dump(values))
     (folder / "my_model.py").write_text(MODEL)
     (folder / "layers.py").write_text(LAYERS)
+    (folder / "own.csv").write_text(TABLE)
     (folder / "pipeline.py").write_text(NOT_OURS)
     (folder / "stages").mkdir()
     (folder / "stages" / "__init__.py").write_text(NOT_OURS)

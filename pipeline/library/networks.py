@@ -9,11 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.library.network import Network, save
+from stages.artifacts.export import network_facts
 from stages.artifacts.members import network_of
-from stages.datasets import describe_inputs
 from stages.nets.registry import assign, build
 from stages.nets.stacked import outputs
-from stages.params.dataset import dataset_from
 from stages.store.layout import Layout
 from stages.store.refs import Ref
 from stages.store.weights import Shards, Weights
@@ -54,9 +53,7 @@ class Networks(Sequence[Network]):
         """What the networks are, as exported files have it: architecture, data set, what is given to them of an input,
         and the stage and key of their artifact.
         """
-        described = {name: self.store.attrs[name] for name in ("network", "dataset")}
-        inputs = describe_inputs(dataset_from(described["dataset"])) if described["dataset"] else None
-        return described | {"inputs": inputs, "stage": self.ref.stage, "key": self.ref.key}
+        return network_facts(self.store, self.ref.stage, self.ref.key)
 
     def outputs(self, inputs: Tensor) -> Tensor:
         """Every network's outputs [networks, examples, ...] for inputs [examples, ...], on the inputs' device."""

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from pipeline.config import STORE, Experiment
-from pipeline.library.artifacts import artifact_at, lineage
+from pipeline.library.artifacts import artifact_at, made_from
 from pipeline.library.experiment import Config, experiment
 from pipeline.library.run import Run
 from pipeline.runner import Runner, Watch, run_directly
@@ -87,4 +87,4 @@ def open_run(
         device=device,
         threads=threads or os.cpu_count() or 1,
     )
-    return Run(lineage(path), where)
+    return Run(made_from(path), where)

@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from pipeline.config import Experiment
+from pipeline.listener import Listener
 from pipeline.loggers.tracker import Tracker, tracker_of
 from pipeline.runner import Runner
 from stages.params.flat import flat
@@ -15,18 +16,6 @@ from stages.store.refs import Ref
 
 OF_THE_MACHINE = ("name", "store_root", "data_root", "device", "threads", "logger")
 """Fields of a configuration that no result depends on."""
-
-
-class Listener(Protocol):
-    """Whoever shows how far a run is."""
-
-    def watch(self, stage: str, share: float, note: str) -> None:
-        """Show how far a stage is."""
-        ...
-
-    def done(self, stage: str, ref: Ref, reused: bool) -> None:
-        """Show that a stage is finished."""
-        ...
 
 
 @dataclass

@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Self
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import urlopen
@@ -15,7 +15,6 @@ from urllib.request import urlopen
 from pydantic import BaseModel
 
 from stages.errors import DwfError
-from stages.store.refs import Ref
 
 QUIET = {
     "DO_NOT_TRACK": "1",
@@ -26,16 +25,6 @@ QUIET = {
 """Settings with which Prefect sends nothing to its makers and starts no server of its own."""
 LOCAL = ("127.0.0.1", "localhost")
 UP_RECORD = "server.json"
-
-
-class Listener(Protocol):
-    """A receiver of a run's progress, and of every stage that ends."""
-
-    def watch(self, stage: str, share: float, note: str) -> None:
-        """Progress: the fraction of the stage that is done, and a note on where it is."""
-
-    def done(self, stage: str, ref: Ref, reused: bool) -> None:
-        """A stage's artifact is there."""
 
 
 class UpRecord(BaseModel):

@@ -34,9 +34,10 @@ from prefect.utilities.annotations import quote  # what Prefect should hand on w
 from pipeline.config import STORE, Experiment, flat_overrides, load
 from pipeline.configurations import DEFAULT, importable
 from pipeline.dag import dag
+from pipeline.listener import Listener
 from pipeline.loggers.run_log import logged
 from pipeline.prefect.artifacts import Progress, show_report
-from pipeline.prefect.discovery import Listener, home_of
+from pipeline.prefect.discovery import home_of
 from pipeline.prefect.labels import Configuration, label
 from pipeline.prefect.logs import explain_in_one_line, log_stage
 from pipeline.prefect.records import is_final, mark_dead, records_lock, registered, task_runs

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import Experiment, keyed_overrides
+from pipeline.listener import Listener
 from pipeline.prefect.discovery import (
     UP_RECORD,
-    Listener,
     UpRecord,
     configured_api,
     healthy,

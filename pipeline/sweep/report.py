@@ -14,6 +14,7 @@ from rich.table import Table
 from pipeline.configurations import name_of
 from pipeline.console import GAP, fitting
 from pipeline.keys import KEY_FORMAT, sources
+from pipeline.listener import Silent
 from pipeline.loggers.run_log import logged
 from pipeline.runner import versions
 from pipeline.sweep.points import Point
@@ -23,7 +24,6 @@ from stages.evaluation.figures import Figures, json_of, read_figures
 from stages.reporting.sweep_results import PointResults, SweepResults, columns, measured, rows, value_text
 from stages.store.artifact import artifact_path, building, find, note_latest, now, publish, read_manifest
 from stages.store.files import FORMAT_VERSION, write_json
-from stages.store.refs import Ref
 
 STAGE = "sweep"
 
@@ -159,16 +159,6 @@ def tell_loggers(points: Sequence[Point], results: Results) -> None:
         if point.experiment.logger == "none" or results.failure(point):
             continue
         named = point.experiment.model_copy(update={"name": f"{point.experiment.name}: {point.label}"})
-        with logged(named, Unseen()) as log:
+        with logged(named, Silent()) as log:
             for step in point.steps.values():
                 log.done(step.stage, results.refs[step.key], True)
-
-
-class Unseen:
-    """A listener that shows nothing."""
-
-    def watch(self, stage: str, share: float, note: str) -> None:
-        """Show nothing."""
-
-    def done(self, stage: str, ref: Ref, reused: bool) -> None:
-        """Show nothing."""

@@ -19,7 +19,7 @@ from stages.params.network import Network
 from stages.params.own_data import OwnDataset
 from stages.store.artifact import Manifest, read_manifest
 from stages.store.checkpoints import save_tensors
-from stages.store.weights import Weights
+from stages.store.weights import Shards, Weights
 
 
 @dataclass(frozen=True)
@@ -45,15 +45,7 @@ class Exportable:
     @property
     def facts(self) -> dict[str, Any]:
         """What holds of all of them, as JSON has it: architecture, data, inputs, where they are from."""
-        dataset = self.dataset
-        shown = dataset.placeless() if isinstance(dataset, OwnDataset) else dataset
-        return {
-            "network": self.store.attrs["network"],
-            "dataset": shown.model_dump(mode="json") if shown else None,
-            "inputs": describe_inputs(dataset) if dataset else None,
-            "stage": self.manifest.stage,
-            "key": self.manifest.key,
-        }
+        return network_facts(self.store, self.manifest.stage, self.manifest.key)
 
     def chosen(self, names: Sequence[str]) -> list[str]:
         """These networks, or all if none is named. Raises UsageError for a name that no network has."""
@@ -68,6 +60,19 @@ class Exportable:
         """A network's whole state dict, which `load_state_dict(strict=True)` takes."""
         row = self.store.names.index(name)
         return whole_state(self.module, self.store.layout.unflatten(self.store.rows(row, row + 1)[0]))
+
+
+def network_facts(store: Shards | Weights, stage: str, key: str) -> dict[str, Any]:
+    """What holds of all networks of an artifact's store, as JSON has it; nothing of where their data lie."""
+    dataset = dataset_from(store.attrs["dataset"]) if store.attrs["dataset"] else None
+    shown = dataset.placeless() if isinstance(dataset, OwnDataset) else dataset
+    return {
+        "network": store.attrs["network"],
+        "dataset": shown.model_dump(mode="json") if shown else None,
+        "inputs": describe_inputs(dataset) if dataset else None,
+        "stage": stage,
+        "key": key,
+    }
 
 
 def exportable(artifact: Path) -> Exportable:

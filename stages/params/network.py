@@ -4,7 +4,7 @@ import json
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, JsonValue, PositiveFloat, PositiveInt, TypeAdapter, model_validator
+from pydantic import AfterValidator, Field, JsonValue, PositiveFloat, PositiveInt, TypeAdapter, model_validator
 
 from stages.params.base import Params
 
@@ -19,6 +19,16 @@ PRETRAINED = (
 """Arguments by which libraries fetch trained weights."""
 FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_][\w.]*")
 """A module, a colon, and a name in it."""
+
+
+def _names_a_function(name: str) -> str:
+    if not FACTORY.fullmatch(name):
+        raise ValueError(f"{name!r} names no function; expected package.module:name")
+    return name
+
+
+FunctionName = Annotated[str, AfterValidator(_names_a_function)]
+"""A function of the user's own, `package.module:name`."""
 
 
 class Architecture(Params):

@@ -81,8 +81,8 @@ class OwnDataset(DatasetParams):
 
     @property
     def has_test(self) -> bool:
-        """Whether there is a test split of its own."""
-        return True
+        """Whether there is a test split of its own; what has no field for one brings it."""
+        return getattr(self, "test", True) is not None
 
     def __hash__(self) -> int:
         """Equal descriptions have equal hashes; a dict has none."""

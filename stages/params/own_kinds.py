@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import Field, JsonValue, field_validator, model_validator
 
 from stages.params.base import below
-from stages.params.network import FACTORY
+from stages.params.network import FunctionName
 from stages.params.own_data import OwnDataset, plain
 
 Files = str | tuple[str, str]
@@ -36,8 +36,8 @@ class Arrays(OwnDataset):
 
     @property
     def has_test(self) -> bool:
-        """Whether there is a test split of its own."""
-        return self.test is not None or self.test_index is not None
+        """Whether there is a test split of its own, be it by row numbers."""
+        return super().has_test or self.test_index is not None
 
 
 class ImageFolder(OwnDataset):
@@ -51,11 +51,6 @@ class ImageFolder(OwnDataset):
     """The folder: `train/<class>/<any name>.png`, or .jpg, .bmp, .webp and so on, at any depth."""
     test: str | None = None
     """The same of the test split. None: a share of `train`."""
-
-    @property
-    def has_test(self) -> bool:
-        """Whether there is a test split of its own."""
-        return self.test is not None
 
 
 class TableFile(OwnDataset):
@@ -79,11 +74,6 @@ class TableFile(OwnDataset):
     """Column of texts, which are the inputs instead of features."""
     separator: str = Field(default=",", min_length=1)
     """Text between the values of a csv file's line."""
-
-    @property
-    def has_test(self) -> bool:
-        """Whether there is a test split of its own."""
-        return self.test is not None
 
 
 class Hub(OwnDataset):
@@ -123,11 +113,6 @@ class Hub(OwnDataset):
         """The last part of its path."""
         return plain(str(values.get("path", "")))
 
-    @property
-    def has_test(self) -> bool:
-        """Whether there is a test split of its own."""
-        return self.test is not None
-
     def files(self) -> dict[str, tuple[str, ...]]:
         """The folder, if it is one."""
         return {"path": (self.path,)} if Path(self.path).expanduser().is_dir() or self.contents else {}
@@ -146,7 +131,7 @@ class DatasetFactory(OwnDataset):
 
     kind: Literal["factory"]
     """Kind of data set: `factory`, a function."""
-    make: str
+    make: FunctionName
     """The function, `package.module:name`. It returns (train, test) or (train, validation, test), each a torch data set
     or arrays (inputs, targets)."""
     kwargs: dict[str, JsonValue] = Field(default_factory=dict)
@@ -168,13 +153,6 @@ class DatasetFactory(OwnDataset):
     def default_name(cls, values: dict[str, Any]) -> str:
         """The module's name."""
         return plain(str(values.get("make", "")).partition(":")[0].rpartition(".")[2])
-
-    @field_validator("make")
-    @classmethod
-    def _is_a_place(cls, make: str) -> str:
-        if not FACTORY.fullmatch(make):
-            raise ValueError(f"{make!r} names no function; expected package.module:name")
-        return make
 
     def modules(self) -> tuple[str, ...]:
         """Also the function's own module."""

@@ -12,7 +12,6 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     Tag,
-    field_validator,
     model_validator,
 )
 
@@ -20,7 +19,7 @@ from stages.params.base import Params
 from stages.params.checkpoints import ImportedZoo
 from stages.params.dataset import Dataset
 from stages.params.matrix import MatrixZoo
-from stages.params.network import FACTORY, Network
+from stages.params.network import FunctionName, Network
 from stages.params.run_folders import RunFoldersZoo
 
 Initialisation = Literal["torch", "kaiming_uniform", "xavier_uniform", "uniform", "normal"]
@@ -83,19 +82,12 @@ class RecipeFactory(Params):
 
     kind: Literal["factory"]
     """Kind of recipe: `factory`, a function."""
-    train: str
+    train: FunctionName
     """The function, `package.module:name`. It is called as `train(module, data, seed, device, **kwargs)` and returns a
     state dict: of the module, initialised, given `data.train` and `data.validation` with tensors `inputs` and
     `targets`."""
     kwargs: dict[str, JsonValue] = Field(default_factory=dict)
     """Further keyword arguments of the function."""
-
-    @field_validator("train")
-    @classmethod
-    def _is_a_place(cls, train: str) -> str:
-        if not FACTORY.fullmatch(train):
-            raise ValueError(f"{train!r} names no function; expected package.module:name")
-        return train
 
     def modules(self) -> tuple[str, ...]:
         """The function's module."""

@@ -68,11 +68,11 @@ def _separability(figures: Figures) -> str:
     alike, tests = figures.verdict.indistinguishable, separability_tests(figures.sets["generated"])
     if alike is None or not tests:
         return ""
-    who = "The classifiers don't tell them" if alike else "A classifier tells them"
     members = figures.sets.get("members")
     others = {name: test for name, test in separability_tests(members).items() if test.low > 0.5} if members else {}
     too = "" if not others else f" Members are told from held-out members, too: AUC {_aucs(others)}."
-    return f"{who} from held-out members: AUC {_aucs(tests)}; 0.5 is chance.{too}"
+    asked = "Not told from held-out members by a classifier"
+    return f"{asked}: {answer_text(alike)} (AUC {_aucs(tests)}; 0.5 is chance).{too}"
 
 
 def _aucs(tests: Mapping[str, Separability]) -> str:

@@ -143,7 +143,7 @@ def test_a_generator_that_adds_noise_to_members_is_no_better_than_noise(
 def test_a_generator_that_returns_unseen_members_is_indistinguishable(evaluated: Evaluate, unseen: torch.Tensor):
     figures = evaluated(unseen)
     assert answered(figures) == (True, True, True, True)
-    assert "The classifiers don't tell them from held-out members" in sentences.verdict(figures)
+    assert "Not told from held-out members by a classifier: yes" in sentences.verdict(figures)
     tests = two_sample.of(generated(figures))
     assert tests
     for test in (tests.weights, tests.outputs):

@@ -176,7 +176,7 @@ CLAIMS = {
     ),
     "not told by classifiers": Claim(
         sentences.verdict,
-        "The classifiers don't tell them",
+        "Not told from held-out members by a classifier: yes",
         judged(generated(**separated(0.4, 0.6))),
         judged(generated(**separated(0.6, 0.8))),
     ),
