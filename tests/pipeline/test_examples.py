@@ -1,6 +1,7 @@
 """Every example of own data goes through the whole dag, from a folder of its own."""
 
 import importlib.util
+import json
 import shutil
 import sys
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import dwf
 from pipeline.config import Experiment, load
 from pipeline.configurations import BUILT_IN
 from pipeline.runner import Runner, run_directly
@@ -75,6 +77,7 @@ def test_an_example_runs_through_the_dag(project: Path, name: str):
     assert figures.inputs
     assert "(x" in figures.inputs
     assert str(project) not in figures.model_dump_json()
+    assert str(project) not in json.dumps(dwf.open(experiment.store_root).generated.config)  # what `push` writes
     assert figures.warnings == ()
     assert all(step.ref for step in Runner(experiment).plan())
 
