@@ -28,6 +28,7 @@ from stages.evaluation.metrics.two_sample import two_sample
 from stages.evaluation.sets import SetToMeasure, sets
 from stages.evaluation.verdict import verdict
 from stages.params.evaluate import EvaluateParams
+from stages.reporting.sentences import answer_text
 from stages.reporting.tables import sets_table
 from stages.scores import score_name
 from stages.store.artifact import read_manifest
@@ -80,9 +81,8 @@ class Evaluation:
 
     @property
     def _answers(self) -> str:
-        words = {True: "yes", False: "no"}
         answers = self.figures.verdict.model_dump()
-        return ", ".join(f"{k.replace('_', ' ')}: {words[v]}" for k, v in answers.items() if v is not None)
+        return ", ".join(f"{k.replace('_', ' ')}: {answer_text(v)}" for k, v in answers.items() if v is not None)
 
     def __str__(self) -> str:
         return "\n".join([self.table.to_string(), *([self._answers] if self._answers else [])])
