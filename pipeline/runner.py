@@ -179,6 +179,7 @@ class Runner:
                     "experiment": self.experiment.name,
                     "params": params.fingerprint(),
                     "upstream": {name: up.key for name, up in upstream.items()},
+                    "upstream_digests": {name: up.digest for name, up in upstream.items()},
                     "code": sources(stage, params.modules()),
                     "versions": versions(),
                     "created": now(),

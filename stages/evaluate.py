@@ -34,8 +34,9 @@ from stages.params.network import network_from
 from stages.params.own_data import OwnDataset
 from stages.scores import score_name
 from stages.store.arrays import Named, write_arrays
-from stages.store.files import read_json, write_json
+from stages.store.files import write_json
 from stages.store.refs import Ref
+from stages.store.sealed import read_json
 from stages.store.weights import UNKNOWN, Weights, is_train
 
 T = TypeVar("T", bound=BaseModel)

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -162,8 +163,12 @@ def make_artifact(
         array = create_array(group, "weights", ("network", "parameter"), rows.shape, np.float32, chunks=(2, 3))
         array[...] = rows
         finish(group, work / "weights.zarr")
-        facts = {name: {} for name in ("params", "upstream", "code", "versions", "summary")}
-        times = {"created": "2026-01-01T00:00:00Z", "seconds": 1.0, "peak_memory_mb": 1.0}
-        about = {"format_version": FORMAT_VERSION, "stage": "pack", "key": "k1", "experiment": "test"}
-        machine = {"device": "cpu", "threads": 1}
-        return publish(work, artifact_path(root, "pack", "k1"), about | facts | times | machine)
+        return publish(work, artifact_path(root, "pack", "k1"), manifest_facts("pack", "k1"))
+
+
+def manifest_facts(stage: str, key: str) -> dict[str, Any]:
+    """What `publish` wants to know of an artifact that no run made."""
+    facts = {name: {} for name in ("params", "upstream", "code", "versions", "summary")}
+    times = {"created": "2026-01-01T00:00:00Z", "seconds": 1.0, "peak_memory_mb": 1.0}
+    about = {"format_version": FORMAT_VERSION, "stage": stage, "key": key, "experiment": "test"}
+    return about | facts | times | {"device": "cpu", "threads": 1}

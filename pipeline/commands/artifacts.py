@@ -1,13 +1,16 @@
 """`dwf ls`, `dwf show`, `dwf verify` and `dwf export`: what lies in the store."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline.commands.options import Artifact, Store, complete_artifact, complete_stage, store_root
 from pipeline.commands.terminal import Terminal, command
 from stages.errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from stages.store.manifest import Manifest
 
 
 @command
@@ -55,19 +58,33 @@ def show(terminal: Terminal, artifact: Artifact, store: Store = None) -> None:
 
 
 @command
-def verify(terminal: Terminal, artifact: Artifact, store: Store = None) -> None:
+def verify(
+    terminal: Terminal,
+    artifact: Artifact,
+    store: Store = None,
+    deep: Annotated[bool, typer.Option("--deep", help="Also everything that it was made from.")] = False,
+) -> None:
     """Recompute every digest of an artifact; name the files that are changed, truncated, missing or swapped."""
     from pipeline.artifact_names import resolve
     from pipeline.console import human_size
+    from pipeline.lineage import require_sound_lineage
     from stages.store.verify import require_sound
 
     path = resolve(artifact, store_root(store))
     with terminal.busy(f"reading {path}"):
-        manifest = require_sound(path)
+        manifests = require_sound_lineage(path) if deep else {path: require_sound(path)}
+    for manifest in manifests.values():
+        size, count = sum(facts.size for facts in manifest.files.values()), len(manifest.files)
+        about = f"{count} files, {human_size(size)}, sound; digest {manifest.digest}"
+        terminal.say(f"{manifest.stage} {manifest.key}: {about}")
+    documents = [_sound(path, manifest) for path, manifest in manifests.items()]
+    terminal.give({**documents[-1], "lineage": documents[:-1]} if deep else documents[-1])
+
+
+def _sound(path: Path, manifest: "Manifest") -> dict[str, object]:
     size, count = sum(facts.size for facts in manifest.files.values()), len(manifest.files)
-    terminal.say(f"{manifest.stage} {manifest.key}: {count} files, {human_size(size)}, sound; digest {manifest.digest}")
     facts = {"stage": manifest.stage, "key": manifest.key, "path": path, "files": count, "size": size}
-    terminal.give(facts | {"sound": True, "digest": manifest.digest})
+    return facts | {"sound": True, "digest": manifest.digest}
 
 
 @command

@@ -23,7 +23,8 @@ from stages.evaluation.figure_parts import (
 )
 from stages.params.dataset import Dataset
 from stages.params.network import Network
-from stages.store.files import read_json, write_json
+from stages.store.files import write_json
+from stages.store.sealed import read_json
 
 SCHEMA = 6
 Readable = Literal[5, 6]

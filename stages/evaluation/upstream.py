@@ -9,7 +9,8 @@ from stages.canonical.alignment import ALIGNMENT
 from stages.errors import NotComplete
 from stages.evaluation.figure_parts import Alignment, Curves, Samples
 from stages.store.arrays import open_group, read
-from stages.store.artifact import read_manifest
+from stages.store.manifest import read_manifest
+from stages.store.sealed import read_sealed
 
 
 def curves(fitted: Path | None) -> tuple[Curves | None, Samples | None]:
@@ -22,8 +23,7 @@ def curves(fitted: Path | None) -> tuple[Curves | None, Samples | None]:
 
 
 def _columns(path: Path) -> dict[str, list[float]]:
-    with path.open(newline="") as file:
-        header, *lines = csv.reader(file)
+    header, *lines = csv.reader(read_sealed(path).decode().splitlines())
     return {name: [float(line[i]) for line in lines] for i, name in enumerate(header)}
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stages.errors import Damaged
-from stages.store.files import read_json, write_json
+from stages.store.files import write_json
+from stages.store.sealed import read_json
 
 FILE = "summary.json"
 

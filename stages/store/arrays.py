@@ -11,12 +11,14 @@ from typing import Any, Literal
 
 import numpy as np
 import zarr
-from zarr.codecs import BloscCodec, Crc32cCodec
+from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
 from zarr.errors import GroupNotFoundError
 
 from stages.errors import Damaged, NotComplete
 from stages.store.chunks import spans
 from stages.store.files import FORMAT, FORMAT_VERSION, replacing_folder
+from stages.store.sealed import sealed
+from stages.store.sealed_store import SealedStore
 
 Compression = Literal["lz4"] | None
 """`None` stores plain values with a checksum; `"lz4"` shuffles bits and compresses (trained weights: 13 % smaller)."""
@@ -88,6 +90,7 @@ def put(group: zarr.Group, name: str, array: Named, compression: Compression = N
             shape=values.shape,
             dtype=str,
             chunks=tuple(max(1, n) for n in values.shape),
+            compressors=[ZstdCodec(level=0), Crc32cCodec()],
             dimension_names=array.dims,
         )
         stored[...] = values.astype(np.dtypes.StringDType())
@@ -96,9 +99,12 @@ def put(group: zarr.Group, name: str, array: Named, compression: Compression = N
     stored[...] = values
 
 
-def finish(group: zarr.Group, path: Path) -> str:
-    """Digest the arrays, mark the group complete, and consolidate its metadata last. Returns the digest."""
-    digest = digest_group(group)
+def finish(group: zarr.Group, path: Path, rows: Mapping[str, bytes] | None = None) -> str:
+    """Digest the arrays, mark the group complete, and consolidate its metadata last. Returns the digest.
+
+    `rows` has the joined `row_digests` of arrays that needn't be read once more.
+    """
+    digest = digest_group(group, rows)
     group.update_attributes({"content_digest": digest, "complete": True})
     with _FILTERING, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Consolidated metadata is currently not part")
@@ -124,13 +130,15 @@ def is_complete(path: Path) -> bool:
     return True
 
 
-def open_group(path: Path) -> zarr.Group:
-    """Open a finished group for reading.
+def open_group(path: Path, compared: bool = True) -> zarr.Group:
+    """Open a finished group for reading; within an artifact, what is read is `compared` with the manifest.
 
-    Raises NotComplete naming what was found: nothing, a half-written group, or another format version.
+    Raises NotComplete naming what was found: nothing, a half-written group, or another format version; then, and on
+    reading, Damaged naming a file that isn't as it was written.
     """
+    artifact = sealed(path / "zarr.json") if compared else None
     try:
-        group = zarr.open_group(path, mode="r")
+        group = zarr.open_group(SealedStore(path, artifact) if artifact else path, mode="r")
     except (FileNotFoundError, GroupNotFoundError) as error:
         raise NotComplete(f"{path}: no Zarr group here; run the stage that writes it") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -167,13 +175,17 @@ def arrays_of(group: zarr.Group) -> Iterator[tuple[str, zarr.Array]]:
     return ((name, node) for name, node in members if isinstance(node, zarr.Array))
 
 
-def digest_group(group: zarr.Group) -> str:
-    """A hash of every array's path, type, shape and values; how they are chunked or compressed does not matter."""
+def digest_group(group: zarr.Group, rows: Mapping[str, bytes] | None = None) -> str:
+    """A hash of every array's path, type, shape and values; how they are chunked or compressed does not matter.
+
+    `rows`: as of `finish`.
+    """
     total = hashlib.sha256(f"{FORMAT}/{FORMAT_VERSION}/{group.attrs.get('kind')}".encode())
     for name, array in arrays_of(group):
         header = [name, str(array.dtype), list(array.shape)]
         total.update(json.dumps(header, separators=(",", ":")).encode())
-        total.update(_digest_values(array))
+        known = (rows or {}).get(name)
+        total.update(hashlib.sha256(known).digest() if known is not None else _digest_values(array))
     return total.hexdigest()
 
 

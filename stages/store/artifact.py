@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
-from pydantic import BaseModel, ConfigDict, ValidationError
 
-from stages.errors import DwfError, NotComplete
-from stages.store.files import FORMAT_VERSION, flush, flush_one, replacing
+from stages.errors import DwfError
+from stages.store.files import flush, flush_one, replacing
+from stages.store.manifest import MANIFEST, FileFacts, Manifest, facts_of, read_manifest, seal_of
 from stages.store.refs import Ref
 
-MANIFEST = "manifest.json"
 FOLDERS = {
     "zoo": "1_zoo",
     "canonicalize": "2_canonical",
@@ -35,46 +34,6 @@ VOLATILE = ("events", "report.html", "summary.json")
 """Parts of an artifact that hold clock times: verified byte by byte, left out of the content digest."""
 
 
-class FileFacts(BaseModel):
-    """What `verify` expects of one file."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    size: int
-    sha256: str
-
-
-class Manifest(BaseModel):
-    """Everything about how an artifact came to be; its presence makes the artifact complete."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    format_version: int
-    key_format: int = 1
-    """Which rules made the key; release 0.1 didn't say, its keys are of format 1."""
-    stage: str
-    key: str
-    experiment: str
-    params: dict[str, Any]
-    upstream: dict[str, str]
-    code: dict[str, str]
-    versions: dict[str, str]
-    created: str
-    seconds: float
-    device: str
-    threads: int
-    peak_memory_mb: float
-    summary: dict[str, Any]
-    digest: str
-    files: dict[str, FileFacts]
-    seal: str
-    """Hash of all the rest, so that a flipped bit among the parameters doesn't pass for what was run."""
-
-
-def seal_of(fields: Mapping[str, Any]) -> str:
-    """The seal of a manifest, from its fields as JSON has them."""
-    text = json.dumps({name: value for name, value in fields.items() if name != "seal"}, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def artifact_path(root: Path, stage: str, key: str) -> Path:
     """Where the artifact of a stage with this key lies, or will lie."""
     return root / FOLDERS[stage] / key
@@ -83,30 +42,6 @@ def artifact_path(root: Path, stage: str, key: str) -> Path:
 def work_path(root: Path, stage: str, key: str) -> Path:
     """Where it is built: the name depends on the key alone, so the next run takes up what a killed one left."""
     return root / FOLDERS[stage] / f"{key}.partial"
-
-
-def read_manifest(path: Path) -> Manifest:
-    """The manifest of the artifact at `path`.
-
-    Raises NotComplete when there is none, one of another format version, or one that isn't as it was written.
-    """
-    try:
-        text = json.loads((path / MANIFEST).read_text())
-    except FileNotFoundError as error:
-        raise NotComplete(f"{path}: no finished artifact here (no {MANIFEST}); run the stage that writes it") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise NotComplete(
-            f"{path / MANIFEST}: not readable ({error}); delete the folder and run the stage again"
-        ) from error
-    version = text.get("format_version") if isinstance(text, dict) else None
-    if version != FORMAT_VERSION:
-        raise NotComplete(f"{path}: found format version {version}, expected {FORMAT_VERSION}; delete it and run again")
-    if seal_of(text) != text.get("seal"):
-        raise NotComplete(f"{path / MANIFEST}: changed since it was written; delete the folder and run the stage again")
-    try:
-        return Manifest.model_validate(text)
-    except ValidationError as error:
-        raise NotComplete(f"{path / MANIFEST}: {error.errors()[0]['loc']} {error.errors()[0]['msg']}") from error
 
 
 def find(root: Path, stage: str, key: str) -> Ref | None:
@@ -155,7 +90,7 @@ def publish(work: Path, final: Path, manifest: dict[str, Any]) -> Manifest:
     """
     for leftover in [*work.rglob("*.tmp*"), *work.rglob("*.partial")]:  # of killed writers: ours, and Zarr's
         shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink(missing_ok=True)
-    files = {name: FileFacts(size=path.stat().st_size, sha256=sha256_of(path)) for name, path in files_below(work)}
+    files = {name: facts_of(path) for name, path in files_below(work)}
     full = Manifest(**manifest, files=files, digest=content_digest(work, files), seal="")
     full = full.model_copy(update={"seal": seal_of(json.loads(full.model_dump_json()))})
     (work / f"{MANIFEST}.tmp").write_text(full.model_dump_json(indent=1))
@@ -186,12 +121,6 @@ def files_below(folder: Path) -> list[tuple[str, Path]]:
     """Every file except the manifest, by its path within the folder, sorted."""
     files = ((str(path.relative_to(folder)), path) for path in folder.rglob("*") if path.is_file())
     return sorted((name, path) for name, path in files if not name.startswith(MANIFEST))
-
-
-def sha256_of(path: Path) -> str:
-    """Hash of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def now() -> str:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from stages.errors import Damaged
 from stages.store.files import replacing
+from stages.store.sealed import sealed
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any] | None = None) -> None:
@@ -23,8 +24,10 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The tensors and facts of a file.
 
-    Raises Damaged naming the file if it isn't whole.
+    Raises Damaged naming the file if it isn't whole or, within an artifact, not as it was written.
     """
+    if artifact := sealed(path):
+        artifact.compare(path)
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping, only keys()

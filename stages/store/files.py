@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from stages.errors import Damaged
-
 FORMAT = "dwf"
 FORMAT_VERSION = 1
 """Version of the stored formats, part of every key and digest: one never reads or overwrites what another wrote."""
@@ -52,14 +50,6 @@ def replacing(path: Path) -> Iterator[Path]:
     partial = path.with_name(f"{path.name}.tmp")
     yield partial
     os.replace(partial, path)
-
-
-def read_json(path: Path) -> Any:
-    """The value in a JSON file. Raises Damaged naming the file if it isn't one."""
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise Damaged(f"{path}: not readable as JSON ({error}); run the stage that writes it again") from error
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -106,9 +106,10 @@ class WeightsWriter:
             put(self.group, name, array)
         for name, array in _layout_table(self.layout).items():
             put(self.group, f"layout/{name}", array)
-        digests = np.frombuffer(b"".join(row_digests(self.array)), dtype=np.uint8).reshape(-1, 32)
-        put(self.group, "sha256", Named(("network", "digest_byte"), digests))
-        return finish(self.group, self.path)
+        digests = b"".join(row_digests(self.array))
+        stored = np.frombuffer(digests, dtype=np.uint8).reshape(-1, 32)
+        put(self.group, "sha256", Named(("network", "digest_byte"), stored))
+        return finish(self.group, self.path, {"weights": digests})
 
 
 def _layout_table(layout: Layout) -> dict[str, Named]:

@@ -16,7 +16,8 @@ from stages.evaluation.metric import Metric, metric, summary
 from stages.evaluation.metrics import COLUMNS, METRICS, figures_schema
 from stages.evaluation.network_set import NetworkSet
 from stages.evaluation.results import results_of
-from stages.store.files import read_json, write_json
+from stages.store.files import write_json
+from stages.store.sealed import read_json
 
 OF_WEIGHTS = {name for name, metric in METRICS.items() if not metric.of_outputs}
 
