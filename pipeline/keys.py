@@ -3,7 +3,7 @@
 import ast
 import hashlib
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cache
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -42,7 +42,7 @@ def sources(stage: str, chosen: tuple[str, ...] = ()) -> dict[str, str]:
     byte by byte.
     """
     hashes: dict[str, str] = {}
-    folders = {_folder(name) for name in chosen if _package(name) != "stages" and not _installed(name)} - {None}
+    folders = own_folders(chosen)
     todo, seen = [f"stages.{stage}", *chosen], set[str]()
     while todo:
         if (module := todo.pop()) in seen:
@@ -58,6 +58,12 @@ def sources(stage: str, chosen: tuple[str, ...] = ()) -> dict[str, str]:
         if _is_own(module, folders):
             todo += (name for name in _imports(text, module, path) if _is_own(name, folders))
     return {name: digest for name, digest in sorted(hashes.items()) if digest}
+
+
+def own_folders(modules: Iterable[str]) -> set[Path]:
+    """The folders in which the packages of a user's own modules lie, among modules that parameters choose by name."""
+    folders = (_folder(name) for name in modules if _package(name) != "stages" and not _installed(name))
+    return {folder for folder in folders if folder}
 
 
 @cache
@@ -113,7 +119,7 @@ def _package(module: str) -> str:
     return module.split(".")[0]
 
 
-def _is_own(module: str, folders: Collection[Path | None]) -> bool:
+def _is_own(module: str, folders: Collection[Path]) -> bool:
     """Whether a module is one of `stages`, or of a package that lies in one of the user's folders."""
     return _package(module) == "stages" or (bool(folders) and _folder(module) in folders)
 

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib import metadata
 from inspect import signature
@@ -20,19 +20,19 @@ from filelock import FileLock
 
 from pipeline.config import Experiment
 from pipeline.dag import dag
-from pipeline.keys import KEY_FORMAT, differences, key_of, sources
+from pipeline.keys import KEY_FORMAT, key_of, sources
+from pipeline.plan_reasons import why
 from pipeline.revision import commit
+from pipeline.run_records import RecordedRun, recorded
 from stages.content_hashes import MEMORY, remembered_in
 from stages.errors import DwfError, Interrupted, NotComplete
 from stages.store.artifact import (
     artifact_path,
     building,
     find,
-    last_artifact,
     note_latest,
     now,
     publish,
-    read_manifest,
     work_path,
 )
 from stages.store.files import FORMAT_VERSION
@@ -40,12 +40,19 @@ from stages.store.refs import Ref
 
 UNITS = {"zoo": ("shards", "make_shard")}
 """Stages that consist of units which may run side by side: the functions that list them and that do one."""
-MAX_NAMED = 6
-"""Changed files that a plan names."""
 LIBRARIES = ("torch", "zarr", "numpy", "scipy", "pydantic", "dwf")
 
 Watch = Callable[[str, float, str], None]
 """Called with a stage's name, the fraction of it that is done, and a note on where it is."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A stage of an experiment: the key of its result, and the stages that it needs, by the names of its arguments."""
+
+    stage: str
+    key: str
+    upstream: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -83,6 +90,23 @@ class Runner:
         with remembered_in(self.root / MEMORY):
             return key_of(stage, self.experiment.params(stage), {name: up.key for name, up in upstream.items()})
 
+    def steps(self) -> dict[str, Step]:
+        """Every stage in order, with its key."""
+        steps: dict[str, Step] = {}
+
+        def call(stage: str, /, **upstream: Step) -> Step:
+            names = {name: step.stage for name, step in upstream.items()}
+            steps[stage] = Step(stage, self.key(stage, upstream), names)
+            return steps[stage]
+
+        dag(call, fits=self.experiment.fits)
+        return steps
+
+    def recorded(self) -> AbstractContextManager[None]:
+        """Keep a record of the run in the block, whose artifacts `dwf gc` spares."""
+        keys = {step.stage: step.key for step in self.steps().values()}
+        return recorded(self.root, [RecordedRun.of(self.experiment, keys)])
+
     def plan(self) -> list[Planned]:
         """Every stage in order, with its key and why it would run."""
         steps: list[Planned] = []
@@ -102,34 +126,7 @@ class Runner:
                 return ref, "reused"
         except NotComplete as error:
             return None, str(error)
-        return None, self._why(stage, key, upstream)
-
-    def _why(self, stage: str, key: str, upstream: Mapping[str, Planned]) -> str:
-        """Why a stage has to run, by comparison with this experiment's last artifact of it."""
-        last = last_artifact(self.root, stage, self.experiment.name)
-        if work_path(self.root, stage, key).exists():
-            return "half done: goes on where it stopped"
-        if last is None:
-            return "never run"
-        if last.name == key:
-            return "artifact gone"
-        try:
-            old = read_manifest(last)
-        except NotComplete:
-            return "something changed since the last run, whose artifact is gone"
-        if old.key_format != KEY_FORMAT:
-            where = f"{last.parent.name}/{last.name}"
-            return f"{where} is of an older key format ({old.key_format}, now {KEY_FORMAT}); made anew"
-        reasons = []
-        if changed := list(differences(old.params, self.experiment.params(stage).fingerprint())):
-            reasons.append("new params: " + ", ".join(changed))
-        if changed := [name for name, up in upstream.items() if old.upstream.get(name) != up.key]:
-            reasons.append("upstream changed: " + ", ".join(changed))
-        code = sources(stage, self.experiment.params(stage).modules())
-        if changed := [line.split()[0] for line in differences(old.code, code)]:
-            further = f" and {len(changed) - MAX_NAMED} more" if len(changed) > MAX_NAMED else ""
-            reasons.append("code changed: " + ", ".join(changed[:MAX_NAMED]) + further)
-        return "; ".join(reasons) or "format changed"
+        return None, why(self.experiment, stage, key, upstream)
 
     def run(self, stage: str, upstream: Mapping[str, Ref]) -> tuple[Ref, bool]:
         """The stage's artifact and whether it was there already.
@@ -154,7 +151,8 @@ class Runner:
     def _existing(self, stage: str, key: str) -> Ref | None:
         ref = find(self.root, stage, key)
         if ref:
-            note_latest(self.root, stage, self.experiment.name, key)
+            with suppress(OSError):  # a store that can only be read is as good
+                note_latest(self.root, stage, self.experiment.name, key)
             shutil.rmtree(work_path(self.root, stage, key), ignore_errors=True)
         return ref
 
@@ -261,7 +259,8 @@ def run_directly(runner: Runner, done: Callable[[str, Ref, bool], None], last: s
         done(stage, refs[stage], reused)
         return refs[stage]
 
-    return dag(call, fits=runner.experiment.fits)
+    with runner.recorded():
+        return dag(call, fits=runner.experiment.fits)
 
 
 @contextmanager

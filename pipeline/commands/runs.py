@@ -45,11 +45,7 @@ def run(
     terminal.say(f"{experiment.name}: {there} of {len(planned)} stages are there, below {experiment.store_root}")
     shown = terminal.lines(sizes_of(experiment), [step.stage for step in planned])
     with interruptible(), shown, logged(experiment, shown) as lines:
-        if there == len(planned):  # nothing to do: no server, no torch
-            for step in planned:
-                assert step.ref
-                lines.done(step.stage, step.ref, reused=True)
-        elif direct:
+        if direct or there == len(planned):  # nothing to do: no server, no torch
             run_directly(Runner(experiment, lines.watch), lines.done)
         else:
             from pipeline.prefect.launch import run_with_prefect

@@ -12,6 +12,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from pipeline.config import Experiment
+from pipeline.run_records import RecordedRun, recorded
 from pipeline.runner import Runner
 from stages.errors import DwfError, UsageError
 from stages.evaluation.figures import Figures, read_figures
@@ -122,7 +123,9 @@ class Run:
             first = error.errors()[0]
             raise UsageError(f"sample.{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
         runner = Runner(self.where.model_copy(update={"sample": values}))
-        ref, _ = runner.run("sample", upstream)
+        keys = {up.stage: up.key for up in upstream.values()} | {"sample": runner.key("sample", upstream)}
+        with recorded(runner.root, [RecordedRun.of(runner.experiment, keys)]):
+            ref, _ = runner.run("sample", upstream)
         return _sampled(ref)
 
     def evaluate(

@@ -122,7 +122,8 @@ def run_dag(runner: Runner, run: Observed) -> Ref:
         return named(quote(runner), quote(run), stage, upstream, return_state=True, wait_for=done).result()
 
     try:
-        return dag(call, fits=runner.experiment.fits)
+        with runner.recorded():
+            return dag(call, fits=runner.experiment.fits)
     except BaseException:
         runner.stop.set()
         raise

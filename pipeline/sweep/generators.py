@@ -9,7 +9,8 @@ import yaml
 from rich.table import Table
 
 from pipeline.config import Experiment, flat_overrides, load
-from pipeline.sweep.points import Point, steps_of
+from pipeline.runner import Runner
+from pipeline.sweep.points import Point
 from pipeline.sweep.run import Results
 from pipeline.sweep.spec import Sweep
 from stages.errors import UsageError
@@ -71,7 +72,7 @@ def generator_points(
 
 def _point(name: str, experiment: Experiment) -> Point:
     named = experiment.model_copy(update={"name": f"{experiment.name}.{name}" if name != OURS else experiment.name})
-    return Point({AXIS: name}, named, steps_of(named))
+    return Point({AXIS: name}, named, Runner(named).steps())
 
 
 def figures_of(points: Sequence[Point], results: Results) -> dict[str, tuple[Figures, str]]:

@@ -6,19 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.config import Experiment, flat_overrides, load
-from pipeline.dag import STAGES, dag
-from pipeline.runner import Runner
+from pipeline.dag import STAGES
+from pipeline.runner import Runner, Step
 from pipeline.sweep.spec import Sweep, Values, short_names
 from stages.errors import UsageError
-
-
-@dataclass(frozen=True)
-class Step:
-    """A stage of a point: the key of its result, and the stages that it needs, by the names of its arguments."""
-
-    stage: str
-    key: str
-    upstream: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -29,6 +20,11 @@ class Point:
     """Overrides of the base configuration."""
     experiment: Experiment
     steps: Mapping[str, Step]
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """The key of each stage's result."""
+        return {stage: step.key for stage, step in self.steps.items()}
 
     @property
     def label(self) -> str:
@@ -58,7 +54,7 @@ def points_of(
     for values in sweep.points:
         try:
             experiment = load(sweep.base, [*sweep.shared, *overrides, *flat_overrides(values)], store, data)
-            points.append(Point(values, experiment, steps_of(experiment)))
+            points.append(Point(values, experiment, Runner(experiment).steps()))
         except UsageError as error:
             wrong |= dict.fromkeys(str(error).splitlines())  # most are wrong in all points
     if wrong:
@@ -68,16 +64,3 @@ def points_of(
         if (same := last.setdefault(point.steps[STAGES[-1]].key, point)) is not point:
             raise UsageError(f"{sweep.base}: {same.label} and {point.label} are the same experiment; leave one out")
     return points
-
-
-def steps_of(experiment: Experiment) -> dict[str, Step]:
-    """Its stages in the dag's order."""
-    runner, steps = Runner(experiment), {}
-
-    def call(stage: str, /, **upstream: Step) -> Step:
-        names = {name: step.stage for name, step in upstream.items()}
-        steps[stage] = Step(stage, runner.key(stage, upstream), names)
-        return steps[stage]
-
-    dag(call, fits=experiment.fits)
-    return steps

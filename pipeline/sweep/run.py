@@ -14,8 +14,9 @@ from typing import Any
 
 from pipeline.config import Experiment
 from pipeline.dag import STAGES
-from pipeline.runner import Runner, Watch
-from pipeline.sweep.points import Point, Step
+from pipeline.run_records import RecordedRun, recorded
+from pipeline.runner import Runner, Step, Watch
+from pipeline.sweep.points import Point
 from stages.errors import DwfError, NotComplete
 from stages.store.artifact import find
 from stages.store.refs import Ref
@@ -53,7 +54,8 @@ def run_points(points: Sequence[Point], jobs: int, watch: Watch) -> Results:
         """Progress of the result that is made, as progress of all that its stage has to make."""
         watch(stage, min((made + share) / len(todo), 0.99), f"{made + 1} of {len(todo)}: {note}")
 
-    with workers(jobs, watch_one) as submit:
+    runs = [RecordedRun.of(point.experiment, point.keys) for point in points]
+    with recorded(points[0].experiment.store_root, runs), workers(jobs, watch_one) as submit:
         for stage in STAGES:
             made, todo = 0, _missing(stage, points, results)
             watch(stage, 0 if todo else 1, f"{len(todo)} to make" if todo else "all there")

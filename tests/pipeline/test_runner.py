@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 from smoke import PROJECT, SMOKE, run_smoke
 
-from pipeline import keys
-from pipeline import runner as runner_module
+from pipeline import keys, plan_reasons
 from pipeline.config import load
 from pipeline.dag import STAGES, dag
 from pipeline.runner import Runner, run_directly
@@ -273,7 +272,7 @@ def test_a_manifest_says_its_key_format_and_another_one_is_made_anew(
     finished, store: Path, monkeypatch: pytest.MonkeyPatch
 ):
     assert read_manifest(finished[1]["fit"][0].path).key_format == 2
-    for module in (keys, runner_module):
+    for module in (keys, plan_reasons):
         monkeypatch.setattr(module, "KEY_FORMAT", 3)
     planned = Runner(load(SMOKE, (), store)).plan()
     assert all("is of an older key format (2, now 3)" in step.why for step in planned)
