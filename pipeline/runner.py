@@ -141,6 +141,17 @@ class Runner:
                 return ref, True
             return self._build(stage, key, upstream, work), False
 
+    def rebuild(self, stage: str, upstream: Mapping[str, Ref], keep: Callable[[Path], None]) -> Ref:
+        """Make a stage's artifact anew, in the place of what lies there.
+
+        `keep` puts those of its units that are sound into the folder in which it is built.
+        """
+        key = self.key(stage, upstream)
+        with building(self.root, stage, key, lambda: self.watch(stage, 0, "waiting for another run")) as work:
+            shutil.rmtree(work, ignore_errors=True)
+            keep(work)
+            return self._build(stage, key, upstream, work)
+
     def _begin(self, stage: str) -> float:
         """When a stage, or its first unit, began; whoever watches hears of it before anything else happens."""
         if stage not in self.started:

@@ -17,26 +17,28 @@ def verify(path: Path) -> tuple[Manifest, list[str]]:
     Raises NotComplete if no artifact lies there.
     """
     manifest = read_manifest(path)
-    return manifest, [*_files(path, manifest), *_contents(path, manifest)]
+    wrong = wrong_files(path, manifest)
+    return manifest, [f"{name}: {problem}" for name, problem in wrong.items()] or _contents(path, manifest)
 
 
-def _files(path: Path, manifest: Manifest) -> list[str]:
+def wrong_files(path: Path, manifest: Manifest) -> dict[str, str]:
+    """The files of an artifact that aren't as they were written, by name, and how each differs."""
     present = dict(files_below(path))
-    problems = [f"{name}: not in the manifest" for name in sorted(set(present) - set(manifest.files))]
+    problems = dict.fromkeys(sorted(set(present) - set(manifest.files)), "not in the manifest")
     changed: dict[str, str] = {}
     for name, expected in manifest.files.items():
         if name not in present:
-            problems.append(f"{name}: missing")
+            problems[name] = "missing"
         elif (size := present[name].stat().st_size) != expected.size:
-            problems.append(f"{name}: truncated or grown, {size} bytes, expected {expected.size}")
+            problems[name] = f"truncated or grown, {size} bytes, expected {expected.size}"
         elif (digest := facts_of(present[name]).sha256) != expected.sha256:
             changed[name] = digest
     owners = {facts.sha256: name for name, facts in manifest.files.items()}
     for name, digest in changed.items():
         if other := owners.get(digest):
-            problems.append(f"{name}: swapped, holds the bytes of {other}")
+            problems[name] = f"swapped, holds the bytes of {other}"
         else:
-            problems.append(f"{name}: changed, sha256 {digest[:12]}, expected {manifest.files[name].sha256[:12]}")
+            problems[name] = f"changed, sha256 {digest[:12]}, expected {manifest.files[name].sha256[:12]}"
     return problems
 
 
