@@ -1,8 +1,9 @@
 """Seconds, peak memory and round-off of full-size networks: canonicalize, pack, PCA codes and back.
 
-    uv run python tests/benchmarks/full_size.py [resnet18] [vit] [bert]
+    uv run python tests/benchmarks/full_size.py [--members 20] [resnet18] [vit] [bert]
 
-Eight members each, with random initial weights. Every step runs in its own process, so that its peak is its own.
+Eight members each unless told otherwise, with random initial weights. Every step runs in its own process, so that its
+peak is its own, and reads finished artifacts: of its time, what comparing these with their manifests takes is told.
 """
 
 import json
@@ -29,55 +30,69 @@ from stages.params.canonicalize import CanonicalizeParams
 from stages.params.network import Network, network_from
 from stages.params.pack import PackParams
 from stages.seeds import generator
+from stages.store.artifact import publish
+from stages.store.files import FORMAT_VERSION
 from stages.store.layout import Layout
 from stages.store.refs import Ref
+from stages.store.sealed import Sealed
 from stages.store.weights import write_weights
 
-MEMBERS, HELDOUT = 8, 2
+MEMBERS, HELDOUT = "8", 2
 NETWORKS = {
     "resnet18": {"kind": "resnet18", "size": 32, "channels": 3, "classes": 10},
     "vit": {"kind": "vit", "size": 32, "channels": 3, "classes": 10},
     "bert": {"kind": "bert", "vocabulary": 30522, "length": 64, "dim": 768, "depth": 12, "heads": 12, "mlp": 3072},
 }
+FACTS_OF_NO_RUN = {name: {} for name in ("params", "upstream", "code", "versions", "summary")} | {
+    "format_version": FORMAT_VERSION,
+    "experiment": "benchmark",
+    "created": "",
+    "seconds": 0.0,
+    "device": "cpu",
+    "threads": 1,
+    "peak_memory_mb": 0.0,
+}
 METHODS = {"resnet18": "rebasin", "vit": "transfusion", "bert": "transfusion"}
 
 
-def zoo(folder: Path, name: str) -> str:
+def zoo(folder: Path, name: str, members: int) -> str:
     """Write the members, one store each."""
     network: Network = network_from(NETWORKS[name])
     layout = Layout.of_module(build(network))
-    (folder / "zoo" / "shards").mkdir(parents=True)
+    shards = _context(folder, "zoo").out / "shards"
+    shards.mkdir()
     attrs = {"network": network.model_dump(mode="json"), "dataset": None, "score": None}
-    for i in range(MEMBERS):
+    for i in range(members):
         row = layout.flatten(initialise(network, "torch", generator("full size", i)))[None]
-        split = "train" if i < MEMBERS - HELDOUT else "held-out"
+        split = "train" if i < members - HELDOUT else "held-out"
         known = {
             "seed": np.array([i]),
             "split": np.array([split], object),
             "initialisation": np.array(["torch"], object),
         }
         facts = {fact: np.array([np.nan]) for fact in FACTS} | known
-        write_weights(folder / "zoo" / "shards" / f"{i:04d}.zarr", layout, [f"member-{i}"], row, facts, attrs)
+        write_weights(shards / f"{i:04d}.zarr", layout, [f"member-{i}"], row, facts, attrs)
     return f"{layout.parameter_layout.size:,} parameters"
 
 
-def canonical(folder: Path, name: str) -> str:
+def canonical(folder: Path, name: str, members: int) -> str:
     """Stage 2."""
+    del members
     params = CanonicalizeParams.model_validate({"method": METHODS[name], "barrier_members": 0, "probe_examples": 4})
     summary = canonicalize(_ref(folder, "zoo"), params, _context(folder, "canonical"))
     return f"output gap {summary['largest_output_gap']:.1e}, distance {100 * summary['distance_gain']:.1f} % nearer"
 
 
-def packed(folder: Path, name: str) -> str:
+def packed(folder: Path, name: str, members: int) -> str:
     """Stage 3."""
-    del name
+    del name, members
     summary = pack(_ref(folder, "zoo"), _ref(folder, "canonical"), PackParams(), _context(folder, "packed"))
     return f"effective rank {summary['effective_rank']:.2f}"
 
 
-def round_trip(folder: Path, name: str) -> str:
+def round_trip(folder: Path, name: str, members: int) -> str:
     """Members to codes on all components and back, against their rows, block by block."""
-    del name
+    del name, members
     store = open_weights(_ref(folder, "packed"))
     fits = torch.from_numpy(store.facts("split") == "train")
     gram, mean = (torch.from_numpy(store.facts(f"pca/{what}")) for what in ("gram", "mean"))
@@ -92,7 +107,7 @@ def round_trip(folder: Path, name: str) -> str:
     return f"{codes.components} components, largest error {wrong / largest:.1e} of the largest weight"
 
 
-STEPS: dict[str, Callable[[Path, str], str]] = {
+STEPS: dict[str, Callable[[Path, str, int], str]] = {
     "zoo": zoo,
     "canonicalize": canonical,
     "pack": packed,
@@ -105,32 +120,56 @@ def _ref(folder: Path, name: str) -> Ref:
 
 
 def _context(folder: Path, name: str) -> Context:
-    (folder / name).mkdir(exist_ok=True)
-    return Context(folder / name, threads=torch.get_num_threads())
+    work = folder / f"{name}.partial"
+    work.mkdir()
+    return Context(work, threads=torch.get_num_threads())
 
 
-def step(what: str, folder: Path, name: str) -> None:
-    """Run one step in this process and print its figures as JSON."""
+def step(what: str, folder: Path, name: str, members: int) -> None:
+    """Run one step in this process, publish what it made, and print its figures as JSON."""
+    comparing = timed(Sealed, "check")
     started = time.monotonic()
-    words = STEPS[what](folder, name)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    sys.stdout.write(json.dumps({"seconds": time.monotonic() - started, "peak": peak, "words": words}))
+    words = STEPS[what](folder, name, members)
+    seconds, peak = time.monotonic() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    figures = {"seconds": seconds, "peak": peak, "words": words, "comparing": sum(comparing)}
+    for work in folder.glob("*.partial"):
+        publish(work, work.with_suffix(""), FACTS_OF_NO_RUN | {"stage": work.stem, "key": work.stem})
+    sys.stdout.write(json.dumps(figures))
 
 
-def main(names: list[str]) -> None:
+def timed(owner: type, method: str) -> list[float]:
+    """The seconds of every call of a method from now on."""
+    seconds, plain = list[float](), getattr(owner, method)
+
+    def called(*args: object) -> object:
+        started = time.perf_counter()
+        try:
+            return plain(*args)
+        finally:
+            seconds.append(time.perf_counter() - started)
+
+    setattr(owner, method, called)
+    return seconds
+
+
+def main(names: list[str], members: str) -> None:
     """Print a line per network and step."""
     for name in names or list(NETWORKS):
         with tempfile.TemporaryDirectory() as folder:
             for what in STEPS:
-                command = [sys.executable, __file__, "--step", what, folder, name]
+                command = [sys.executable, __file__, "--step", what, folder, name, members]
                 found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-                line = f"{name:<9} {what:<15} {found['seconds']:7.1f} s {found['peak']:6.2f} GiB  {found['words']}\n"
-                sys.stdout.write(line)
+                share = f"{100 * found['comparing'] / found['seconds']:.1f} % comparing"
+                figures = f"{found['seconds']:7.1f} s {found['peak']:6.2f} GiB  {share}"
+                sys.stdout.write(f"{name:<9} {what:<15} {figures}  {found['words']}\n")
                 sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--step"]:
-        step(sys.argv[2], Path(sys.argv[3]), sys.argv[4])
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["--step"]:
+        step(arguments[1], Path(arguments[2]), arguments[3], int(arguments[4]))
+    elif arguments[:1] == ["--members"]:
+        main(arguments[2:], arguments[1])
     else:
-        main(sys.argv[1:])
+        main(arguments, MEMBERS)
