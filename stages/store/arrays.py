@@ -122,10 +122,10 @@ def write_arrays(path: Path, kind: str, arrays: Mapping[str, Named], attrs: Mapp
 
 
 def is_complete(path: Path) -> bool:
-    """Whether a finished group of this format lies at `path`."""
+    """Whether a finished group of this format lies at `path`, whose metadata can be read."""
     try:
         open_group(path)
-    except NotComplete:
+    except (NotComplete, Damaged):
         return False
     return True
 
