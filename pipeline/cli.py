@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.commands import artifacts, audit, diff, init, reports, runs, schema, serve, sweep, symmetry
+from pipeline.commands import artifacts, audit, diff, gc, init, reports, runs, schema, serve, sweep, symmetry
 from pipeline.commands.terminal import Debug, Json, Quiet, show_tracebacks
 from stages.errors import UsageError
 
@@ -52,7 +52,7 @@ RUN, RESULTS, TOOLS = "Run", "Results", "Tools"
 for function in (init.init, runs.run, runs.stage, sweep.sweep, runs.plan, audit.audit, audit.compare, serve.up):
     app.command(rich_help_panel=RUN)(function)
 app.command("open", rich_help_panel=RESULTS)(reports.open_report)
-for function in (artifacts.ls, diff.diff, artifacts.show, artifacts.verify, artifacts.export):
+for function in (artifacts.ls, diff.diff, artifacts.show, artifacts.verify, artifacts.export, gc.gc):
     app.command(rich_help_panel=RESULTS)(function)
 for function in (symmetry.symmetry, schema.schema):
     app.command(rich_help_panel=TOOLS)(function)
