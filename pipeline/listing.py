@@ -74,6 +74,12 @@ def size_on_disk(path: Path) -> int:
     return total
 
 
+def sizes(artifacts: Sequence[Listed]) -> dict[str, int]:
+    """The bytes of all artifacts of each stage that has any, in the order of the dag."""
+    sums = {stage: sum(artifact.size for artifact in artifacts if artifact.stage == stage) for stage in FOLDERS}
+    return {stage: size for stage, size in sums.items() if size}
+
+
 def by_experiment(artifacts: Sequence[Listed]) -> dict[str, list[Listed]]:
     """The artifacts of each experiment, the one that was busy last first; shared ones stand in several."""
     names = {name for artifact in artifacts for name in artifact.experiments}

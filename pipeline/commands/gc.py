@@ -1,5 +1,6 @@
 """`dwf gc`: what of the store nothing reaches any more."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -52,7 +53,8 @@ def gc(
         from pipeline.gc.removal import remove
 
         garbage = collect(root, folders or (), keep_runs)
-    terminal.say(*(f"not readable: {file}: {why}" for file, why in garbage.unreadable.items()))
+    for file, why in garbage.unreadable.items():
+        terminal.say(f"not readable: {file}: {why}")
     if garbage.unreadable and yes and not skip:
         raise DwfError(
             f"{next(iter(garbage.unreadable))}: what this configuration reaches can't be told, so nothing was removed; "
@@ -65,7 +67,7 @@ def gc(
         "leftovers": garbage.leftovers,
         "removed": [leftover.path for leftover in gone],
         "freed": sum(leftover.size for leftover in gone),
-        "stages": {stage: {"size": size, "leftover": left} for stage, (size, left) in garbage.sizes.items()},
+        "sizes": garbage.sizes,
         "unreadable": {str(file): why for file, why in garbage.unreadable.items()},
     }
     terminal.give(document, [leftover.path for leftover in shown])
@@ -88,16 +90,18 @@ def _summary(garbage: "Garbage", gone: "Sequence[Leftover]", yes: bool) -> str:
     """What was freed or can be, of how much, stage by stage."""
     from pipeline.console import human_size
 
-    def of(left: int, size: int) -> str:
-        return f"{human_size(left)} of {human_size(size)}" if left else human_size(size)
+    concerned = gone if yes else garbage.leftovers
+    freed = Counter[str]()
+    for leftover in concerned:
+        freed[leftover.stage] += leftover.size
 
-    sizes = garbage.sizes.values()
-    stages = ", ".join(f"{stage} {of(left, size)}" for stage, (size, left) in garbage.sizes.items() if size)
-    total, left = sum(size for size, _ in sizes), sum(leftover.size for leftover in garbage.leftovers)
+    def of(part: int, whole: int) -> str:
+        return f"{human_size(part)} of {human_size(whole)}" if part else human_size(whole)
+
+    stages = ", ".join(f"{stage} {of(freed[stage], size)}" for stage, size in garbage.sizes.items())
+    whole = f"{of(freed.total(), sum(garbage.sizes.values()))}{f' ({stages})' if stages else ''}"
     if yes:
         spared = len(garbage.leftovers) - len(gone)
-        in_use = f"; {spared} that are in use stay" if spared else ""
-        return f"removed {human_size(sum(x.size for x in gone))} of {human_size(total)} ({stages}){in_use}"
-    if not garbage.leftovers:
-        return f"nothing to remove of {human_size(total)} ({stages})"
-    return f"{of(left, total)} can go ({stages}); --yes removes it"
+        in_use = f"; {spared} in use now stay" if spared else ""
+        return f"removed {whole}{in_use}" if gone else f"removed nothing{in_use}"
+    return f"can go: {whole}; --yes removes it" if concerned else f"nothing can go of {whole}"

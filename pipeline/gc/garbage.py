@@ -6,8 +6,7 @@ from pathlib import Path
 
 from pipeline.gc.leftovers import Leftover, leftovers
 from pipeline.gc.reached import Keys, configuration_files, configured, recent, with_upstream
-from pipeline.listing import listing
-from stages.store.artifact import FOLDERS
+from pipeline.listing import listing, sizes
 
 
 @dataclass(frozen=True)
@@ -16,8 +15,8 @@ class Garbage:
 
     kept: Keys
     leftovers: list[Leftover]
-    sizes: dict[str, tuple[int, int]]
-    """Per stage the bytes of all its artifacts, and of those that can go."""
+    sizes: dict[str, int]
+    """The bytes of all artifacts of each stage, whether they can go or not."""
     unreadable: dict[Path, str]
     """Configurations of which it can't be told what they reach, and why."""
 
@@ -29,8 +28,4 @@ def collect(root: Path, folders: Sequence[Path], keep_runs: int) -> Garbage:
     kept = with_upstream(root, reached.keys.union(*(record.keys for record in runs)))
     artifacts = listing(root)
     found = leftovers(root, artifacts, kept)
-    sizes = {
-        stage: (sum(a.size for a in artifacts if a.stage == stage), sum(x.size for x in found if x.stage == stage))
-        for stage in FOLDERS
-    }
-    return Garbage(kept, found, sizes, reached.unreadable)
+    return Garbage(kept, found, sizes(artifacts), reached.unreadable)

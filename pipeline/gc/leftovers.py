@@ -12,7 +12,7 @@ from pipeline.run_records import RUNS
 from stages.store.artifact import EARLIER_FOLDERS, FOLDERS
 
 TRASH = ".trash"
-"""Suffix of what is being deleted: nobody takes it for an artifact, and where that was cut short the next gc ends it."""
+"""Suffix of what is being deleted: nobody takes it for an artifact, and what a kill leaves the next gc deletes."""
 UNREACHED = "reached by no configuration and no recent run"
 
 
