@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.commands import artifacts, audit, diff, init, repair, reports, runs, schema, serve, sweep, symmetry
+from pipeline.commands import artifacts, audit, diff, gc, init, repair, reports, runs, schema, serve, sweep, symmetry
 from pipeline.commands.terminal import Debug, Json, Quiet, show_tracebacks
 from stages.errors import UsageError
 
@@ -54,5 +54,5 @@ for function in (init.init, runs.run, runs.stage, sweep.sweep, runs.plan, audit.
 app.command("open", rich_help_panel=RESULTS)(reports.open_report)
 for function in (artifacts.ls, diff.diff, artifacts.show, artifacts.verify, artifacts.export):
     app.command(rich_help_panel=RESULTS)(function)
-for function in (repair.repair, symmetry.symmetry, schema.schema):
+for function in (repair.repair, gc.gc, symmetry.symmetry, schema.schema):
     app.command(rich_help_panel=TOOLS)(function)

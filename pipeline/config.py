@@ -148,6 +148,10 @@ def read(file: Path | str, among: str = "*.yaml") -> tuple[Path, dict[str, Any]]
     return path, _read_yaml(path)
 
 
+class NoSections(UsageError):
+    """A YAML file that holds something else than a configuration."""
+
+
 class _StrictLoader(yaml.SafeLoader):
     """YAML in which a key given twice is an error."""
 
@@ -164,7 +168,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         raise UsageError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
-        raise UsageError(f"{path}: expected sections such as zoo: and fit:, found {type(values).__name__}")
+        raise NoSections(f"{path}: expected sections such as zoo: and fit:, found {type(values).__name__}")
     return values
 
 

@@ -1,6 +1,8 @@
 """Artifacts of a store, finished or not, as `dwf ls` lists them."""
 
+import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +50,7 @@ def _listed(root: Path, stage: str, key: str, latest_of: Sequence[str]) -> Liste
         complete = find(root, stage, key) is not None
     except NotComplete as error:
         reason = str(error).removeprefix(f"{path}").lstrip("/: ")
-        return Listed(stage, key, path, UNNAMED, None, _size_on_disk(path), False, reason, tuple(latest_of))
+        return Listed(stage, key, path, UNNAMED, None, size_on_disk(path), False, reason, tuple(latest_of))
     size = sum(facts.size for facts in manifest.files.values())
     problem = "" if complete else "files are missing or truncated"
     return Listed(stage, key, path, manifest.experiment, manifest.created, size, complete, problem, tuple(latest_of))
@@ -57,11 +59,25 @@ def _listed(root: Path, stage: str, key: str, latest_of: Sequence[str]) -> Liste
 def _half_done(root: Path, stages: Sequence[str]) -> Iterator[Listed]:
     for stage in stages:
         for path in sorted((root / FOLDERS[stage]).glob("*.partial")):
-            yield Listed(stage, path.stem, path, UNNAMED, None, _size_on_disk(path), False, "half done")
+            yield Listed(stage, path.stem, path, UNNAMED, None, size_on_disk(path), False, "half done")
 
 
-def _size_on_disk(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+def size_on_disk(path: Path) -> int:
+    """The bytes of a file, or of all files below a folder, some of which may come and go meanwhile."""
+    if not path.is_dir():
+        return path.lstat().st_size
+    total = 0
+    for folder, _, names in os.walk(path):
+        for name in names:
+            with suppress(FileNotFoundError):
+                total += Path(folder, name).lstat().st_size
+    return total
+
+
+def sizes(artifacts: Sequence[Listed]) -> dict[str, int]:
+    """The bytes of all artifacts of each stage that has any, in the order of the dag."""
+    sums = {stage: sum(artifact.size for artifact in artifacts if artifact.stage == stage) for stage in FOLDERS}
+    return {stage: size for stage, size in sums.items() if size}
 
 
 def by_experiment(artifacts: Sequence[Listed]) -> dict[str, list[Listed]]:

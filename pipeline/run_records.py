@@ -15,7 +15,7 @@ from pipeline.config import Experiment
 from pipeline.configurations import importable
 from pipeline.keys import own_folders
 from stages.errors import UsageError
-from stages.locks import drop, lock
+from stages.locks import acquired, drop, files, lock
 from stages.store.artifact import now, seal_of
 from stages.store.files import flush_one, replacing
 
@@ -118,6 +118,17 @@ def records(root: Path) -> list[RunRecord]:
     """The records of runs on a store, the newest first; what isn't readable as one is passed over."""
     found = (_read(file) for file in (root / RUNS).glob("*.json"))
     return sorted(filter(None, found), key=lambda record: (record.used, record.name), reverse=True)
+
+
+def running(root: Path) -> set[str]:
+    """The names of the records of runs that haven't ended."""
+    names = set()
+    for file in files(root, RUNNING):
+        if (free := acquired(file)) is None:
+            names.add(file.name.split(".")[1])
+        else:
+            free.release()
+    return names
 
 
 def _read(file: Path) -> RunRecord | None:

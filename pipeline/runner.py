@@ -16,8 +16,6 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from pipeline.config import Experiment
 from pipeline.dag import dag
 from pipeline.keys import KEY_FORMAT, key_of, sources
@@ -26,6 +24,7 @@ from pipeline.revision import commit
 from pipeline.run_records import RecordedRun, recorded
 from stages.content_hashes import MEMORY, remembered_in
 from stages.errors import DwfError, Interrupted, NotComplete
+from stages.locks import lock
 from stages.store.artifact import (
     artifact_path,
     building,
@@ -218,7 +217,7 @@ class Runner:
         run_one = getattr(importlib.import_module(f"stages.{stage}"), UNITS[stage][1])
         with _explained(work):
             work.mkdir(parents=True, exist_ok=True)
-            with FileLock(work.with_name(f"{key}.{unit.index}.lock")):
+            with lock(self.root, stage, key, str(unit.index)):
                 if find(self.root, stage, key):
                     return False
                 threads = max(1, self.experiment.threads // total)

@@ -12,9 +12,8 @@ from pathlib import Path
 from time import time_ns
 from typing import NamedTuple
 
-from filelock import FileLock
-
 from stages.errors import Damaged
+from stages.locks import lock
 
 MEMORY = ".hashes.json"
 """File below a store's root that remembers hashes."""
@@ -97,8 +96,7 @@ class _Memory:
 
     def keep(self) -> None:
         """Lay what is new over what other processes have written meanwhile."""
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{self.file}.lock"):
+        with lock(self.file.parent, "hashes"):
             new = {path: [*state, digest] for path, (state, digest) in self.new.items()}
             partial = self.file.with_name(f"{self.file.name}.tmp")
             partial.write_text(json.dumps({**_entries(self.file, *_version(self.file)), **new}))

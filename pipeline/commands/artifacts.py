@@ -23,8 +23,8 @@ def ls(
     experiment: Annotated[str | None, typer.Option("--experiment", "-e", help="Only of this experiment.")] = None,
     store: Store = None,
 ) -> None:
-    """List the artifacts in the store by experiment: stage, key, age, size, and what isn't complete."""
-    from pipeline.listing import by_experiment, listing
+    """List the artifacts in the store by experiment: stage, key, age, size, and what isn't complete; sizes by stage."""
+    from pipeline.listing import by_experiment, listing, sizes
     from stages.store.artifact import FOLDERS
 
     root = store_root(store)
@@ -37,18 +37,20 @@ def ls(
             near = did_you_mean(experiment, groups)
             raise UsageError(f"{experiment}: no artifact of such an experiment below {root}{near}")
         groups = {experiment: groups[experiment]}
+    every = list({artifact.path: artifact for group in groups.values() for artifact in group}.values())
     if not (terminal.json or terminal.quiet):
-        from pipeline.console import listing_tables
+        from pipeline.console import human_size, listing_tables
 
         terminal.say(*(listing_tables(groups) if groups else (f"no artifacts below {root}",)))
-    every = list(dict.fromkeys(artifact.path for group in groups.values() for artifact in group))
-    by_path = {artifact.path: artifact for group in groups.values() for artifact in group}
-    terminal.give([by_path[path] for path in every], [path.name for path in every])
+        parts = [f"{stage} {human_size(size)}" for stage, size in sizes(every).items()]
+        if parts:
+            terminal.say(f"{human_size(sum(artifact.size for artifact in every))} in all: {', '.join(parts)}")
+    terminal.give(every, [artifact.path.name for artifact in every])
 
 
 @command
 def show(terminal: Terminal, artifact: Artifact, store: Store = None) -> None:
-    """Print an artifact: lineage, parameters, the tree of arrays with chunks, codecs and statistics."""
+    """Print an artifact: lineage, parameters, size, the tree of arrays with chunks, codecs, sizes and statistics."""
     from pipeline.artifact_names import resolve
     from stages.store.inspect import contents_of, describe
 

@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from stages.errors import DwfError
+from stages.locks import lock
 from stages.store.files import flush, flush_one, replacing
 from stages.store.manifest import MANIFEST, FileFacts, Manifest, facts_of, read_manifest, seal_of
 from stages.store.refs import Ref
@@ -66,13 +67,13 @@ def building(root: Path, stage: str, key: str, waiting: Any = None) -> Iterator[
     work = work_path(root, stage, key)
     try:
         work.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(work.with_name(f"{key}.lock"))
+        mine = lock(root, stage, key)
         try:
-            lock.acquire(timeout=0)
+            mine.acquire(timeout=0)
         except Timeout:
             if waiting:
                 waiting()
-            lock.acquire()
+            mine.acquire()
     except OSError as error:
         raise DwfError(
             f"{work.parent}: can't write here ({error.strerror}); choose another root with --store"
@@ -80,7 +81,7 @@ def building(root: Path, stage: str, key: str, waiting: Any = None) -> Iterator[
     try:
         yield work
     finally:
-        lock.release()
+        mine.release()
 
 
 def publish(work: Path, final: Path, manifest: dict[str, Any]) -> Manifest:
@@ -131,7 +132,7 @@ def now() -> str:
 def note_latest(root: Path, stage: str, experiment: str, key: str) -> None:
     """Keep the stage folder's `latest` listing: one line per experiment with time, name and key, newest last."""
     listing = root / FOLDERS[stage] / "latest"
-    with FileLock(f"{listing}.lock"):
+    with lock(root, stage, "latest"):
         lines = [line for line in read_latest(root, stage) if line[1] != experiment]
         with replacing(listing) as partial:
             partial.write_text("".join("  ".join(line) + "\n" for line in [*lines, (now(), experiment, key)]))

@@ -30,7 +30,7 @@ class Statistics:
 
 @dataclass(frozen=True)
 class ArrayFacts:
-    """An array of a store; `ratio` is its size over what it takes on disk, NaN if nothing was written."""
+    """An array of a store; `stored` is what it takes on disk, in bytes, `ratio` its size over that, NaN if none."""
 
     name: str
     dimensions: tuple[str, ...]
@@ -38,15 +38,17 @@ class ArrayFacts:
     dtype: str
     chunks: tuple[int, ...]
     codecs: tuple[str, ...]
+    stored: int
     ratio: float
     statistics: Statistics | None
 
 
 @dataclass(frozen=True)
 class StoreFacts:
-    """A Zarr store: its attributes, without the layout, and its arrays."""
+    """A Zarr store: what it takes on disk, in bytes, its attributes, without the layout, and its arrays."""
 
     path: Path
+    size: int
     attributes: dict[str, Any]
     arrays: list[ArrayFacts]
 
@@ -59,6 +61,11 @@ class Contents:
     manifest: Manifest | None
     stores: list[StoreFacts]
     files: dict[str, int]
+
+    @property
+    def size(self) -> int:
+        """Bytes on disk, of everything."""
+        return sum(store.size for store in self.stores) + sum(self.files.values())
 
 
 def contents_of(path: Path) -> Contents:
@@ -82,8 +89,9 @@ def describe(contents: Contents) -> Iterator[str]:
     """The same as lines for people."""
     if contents.manifest:
         yield from _manifest(contents.path, contents.manifest)
+        yield f"size      {contents.size:,} bytes"
     for store in contents.stores:
-        yield from ("", str(store.path))
+        yield from ("", f"{store.path}  {store.size:,} bytes")
         yield from (f"  {name}: {value}" for name, value in store.attributes.items())
         yield from map(_line, store.arrays)
     yield from (f"{name}  {size:,} bytes" for name, size in contents.files.items())
@@ -106,7 +114,12 @@ def _manifest(path: Path, m: Manifest) -> Iterator[str]:
 def _store_facts(path: Path) -> StoreFacts:
     group = open_group(path)
     attributes = {name: value for name, value in sorted(group.attrs.items()) if name != "layout"}
-    return StoreFacts(path, attributes, [_array_facts(name, array) for name, array in arrays_of(group)])
+    arrays = [_array_facts(name, array) for name, array in arrays_of(group)]
+    return StoreFacts(path, _size_on_disk(path), attributes, arrays)
+
+
+def _size_on_disk(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 def _array_facts(name: str, array: zarr.Array) -> ArrayFacts:
@@ -119,6 +132,7 @@ def _array_facts(name: str, array: zarr.Array) -> ArrayFacts:
         str(array.dtype),
         array.chunks,
         tuple(type(codec).__name__.removesuffix("Codec").lower() for codec in array.compressors),
+        stored,
         array.nbytes / stored if stored else float("nan"),
         _statistics(array),
     )
@@ -136,7 +150,7 @@ def _statistics(array: zarr.Array) -> Statistics | None:
 def _line(array: ArrayFacts) -> str:
     shape = "[" + ", ".join(f"{dim}={size}" for dim, size in zip(array.dimensions, array.shape, strict=True)) + "]"
     codecs = "+".join(array.codecs) or "plain"
-    chunks = f"chunks {'x'.join(map(str, array.chunks))} {codecs} ratio {array.ratio:.2f}"
+    chunks = f"chunks {'x'.join(map(str, array.chunks))} {codecs} {array.stored:,} bytes, ratio {array.ratio:.2f}"
     s = array.statistics
     statistics = f"mean {s.mean:.4g} std {s.std:.4g} min {s.min:.4g} max {s.max:.4g}" if s else ""
-    return f"  {array.name:<28} {shape:<34} {array.dtype:<10} {chunks:<30} {statistics}"
+    return f"  {array.name:<28} {shape:<34} {array.dtype:<10} {chunks:<48} {statistics}"
