@@ -17,6 +17,7 @@ from typing import Annotated, Any, cast
 from uuid import UUID
 
 import httpx
+from filelock import FileLock
 from prefect import flow, get_client, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
@@ -40,7 +41,7 @@ from pipeline.prefect.artifacts import Progress, show_report
 from pipeline.prefect.discovery import home_of
 from pipeline.prefect.labels import Configuration, label
 from pipeline.prefect.logs import explain_in_one_line, log_stage
-from pipeline.prefect.records import is_final, mark_dead, records_lock, registered, task_runs
+from pipeline.prefect.records import end, is_final, mark_dead, records_lock, register, task_runs
 from pipeline.runner import Runner
 from stages.errors import DwfError
 from stages.store.refs import Ref
@@ -56,10 +57,11 @@ SETTLE_SECONDS = 5.0
 
 @dataclass
 class Observed:
-    """A run of the flow in its own process: its listener, its flow run's id, the ids of the task runs that began."""
+    """A run of the flow in its own process: its listener, its flow run's id and lock, the task runs that began."""
 
     listener: Listener
     flow_run: UUID | None = None
+    lock: FileLock | None = None
     tasks: set[str] = field(default_factory=set)
 
 
@@ -91,10 +93,8 @@ def dwf(
     try:
         experiment = _load(Path(config), flat_overrides(overrides or {}), *folders)
         served = observed.get() is None  # `dwf run` has a listener that tells the logger
-        with (
-            registered(home_of(experiment.store_root), run.flow_run),
-            logged(experiment, run.listener, wanted=served) as run.listener,
-        ):
+        run.lock = register(home_of(experiment.store_root), run.flow_run)
+        with logged(experiment, run.listener, wanted=served) as run.listener:
             runner = Runner(experiment, run.listener.watch)
             label(run.flow_run, runner)
             return Completed(data=str(run_dag(runner, run).path))
@@ -223,15 +223,17 @@ def run_here(url: str, parameters: dict[str, Any], listener: Listener) -> None:
 
 
 def _settle(run: Observed) -> None:
-    """Send what is still queued, then wait, not for long, until the server knows how every task ended."""
+    """Send what is still queued, wait, not for long, until the server knows how every task ended, and end the run."""
     EventsWorker.drain_all(timeout=SETTLE_SECONDS)
     APILogWorker.drain_all(timeout=SETTLE_SECONDS)
     deadline = time.monotonic() + SETTLE_SECONDS
     with get_client(sync_client=True) as client, suppress(httpx.HTTPError):
         while run.flow_run and time.monotonic() < deadline:
             if sum(is_final(task.state) for task in task_runs(client, run.flow_run)) >= len(run.tasks):
-                return
+                break
             time.sleep(0.1)
+        if run.lock:
+            end(run.lock)
 
 
 def serve(home: Path, ready: Callable[[], None]) -> None:

@@ -1,5 +1,6 @@
 """Records of flow runs: each holds a lock of the operating system, by which one that was killed is found and closed."""
 
+import atexit
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,9 +18,8 @@ from prefect.states import Crashed
 from pipeline.prefect.discovery import require_writable
 
 
-@contextmanager
-def registered(home: Path, run: UUID) -> Iterator[None]:
-    """Hold the run's lock for the length of the block, after marking runs whose process died.
+def register(home: Path, run: UUID) -> FileLock:
+    """Take the run's lock, after marking runs whose process died; `end` it once the run's last state is recorded.
 
     Raises DwfError if `home` isn't writable.
     """
@@ -28,12 +28,20 @@ def registered(home: Path, run: UUID) -> Iterator[None]:
     with records_lock(home):  # else a run that starts just now could take this one for dead
         mine.acquire()
         mark_dead(home)
-    try:
-        yield
-    finally:
-        with records_lock(home):
-            Path(mine.lock_file).unlink(missing_ok=True)
-            mine.release()
+    atexit.register(mine.release)  # a lock that nothing refers to is released; Prefect records the end after the flow
+    return mine
+
+
+def end(mine: FileLock) -> None:
+    """Release a run's lock and remove its file; left to the next run where the server can't say how the run ended.
+
+    Raises httpx.HTTPError then.
+    """
+    atexit.unregister(mine.release)
+    mine.release()
+    home = Path(mine.lock_file).parents[1]
+    with records_lock(home):
+        mark_dead(home)
 
 
 @contextmanager
@@ -53,14 +61,18 @@ def mark_dead(home: Path) -> None:
 
 
 def _mark_crashed(run: UUID) -> None:
-    """Set a flow run and its unfinished task runs to Crashed; a run that this server doesn't know is left alone."""
+    """Set a flow run without an end, and its unfinished task runs, to Crashed.
+
+    One that has an end, or that this server doesn't know, is left alone.
+    """
     crashed = Crashed(message="its process was killed; finished work is kept")
     with get_client(sync_client=True) as client, suppress(ObjectNotFound):
+        if is_final(client.read_flow_run(run).state):
+            return
         for task_run in task_runs(client, run):
             if not is_final(task_run.state):
                 client.set_task_run_state(task_run.id, crashed, force=True)
-        if not is_final(client.read_flow_run(run).state):
-            client.set_flow_run_state(run, crashed, force=True)
+        client.set_flow_run_state(run, crashed, force=True)
 
 
 def task_runs(client: SyncPrefectClient, run: UUID) -> list[TaskRun]:

@@ -1,6 +1,5 @@
 """Prefect servers that `dwf` starts: each in a process that ends with the one that started it, even a killed one."""
 
-import importlib
 import os
 import signal
 import socket
@@ -31,9 +30,9 @@ class Server:
     def wait(self) -> None:
         """Return once it is ready.
 
-        Raises DwfError if it ends before that, or isn't ready within DWF_SERVER_TIMEOUT seconds (default 120).
+        Raises DwfError if it ends before that, or isn't ready within DWF_SERVER_TIMEOUT seconds (default 300).
         """
-        limit = float(os.environ.get("DWF_SERVER_TIMEOUT", "120"))
+        limit = float(os.environ.get("DWF_SERVER_TIMEOUT", "300"))
         deadline = time.monotonic() + limit
         while not healthy(self.url):
             if self.process.poll() is not None:
@@ -154,7 +153,20 @@ def _forget(file: Path) -> None:
 def _serve_api(descriptor: int) -> None:
     """The main function of a server's process, which ends with its standard input: with the process that started it."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    uvicorn = importlib.import_module("uvicorn")
+    import uvicorn
+    from filelock import FileLock
+
+    class OneAtATime(uvicorn.Server):
+        """A server that starts alone: Prefect makes the tables of a new database without a lock of its own.
+
+        A run could do without a server of its own, some 8 s of processor time and 13 lines sooner, but then no page
+        would tell of it, and the servers of two `dwf up` would still meet at one database.
+        """
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            with FileLock("starting"):  # in `home`, and the system's: it dies with its process
+                await super().startup(sockets)
+
     listener = socket.socket(fileno=descriptor)
     config = uvicorn.Config(
         "prefect.server.api.server:create_app",
@@ -163,11 +175,11 @@ def _serve_api(descriptor: int) -> None:
         lifespan="on",
         timeout_graceful_shutdown=2,
     )
-    uvicorn.Server(config).run(sockets=[listener])
+    OneAtATime(config).run(sockets=[listener])
 
 
 def _end_with_parent() -> None:
-    sys.stdin.buffer.read()
+    os.read(sys.stdin.fileno(), 1)  # not `sys.stdin.read`, whose lock would break a server that ends by itself
     os._exit(0)
 
 
