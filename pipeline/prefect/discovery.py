@@ -2,11 +2,13 @@
 
 import http.client
 import os
+import secrets
 import threading
 import tomllib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Self
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
@@ -25,6 +27,8 @@ QUIET = {
 """Settings with which Prefect sends nothing to its makers and starts no server of its own."""
 LOCAL = ("127.0.0.1", "localhost")
 UP_RECORD = "server.json"
+AUTH = "auth"
+"""The file in a store's Prefect folder that holds the secret of its servers."""
 
 
 class UpRecord(BaseModel):
@@ -53,6 +57,25 @@ class UpRecord(BaseModel):
 def home_of(store: Path) -> Path:
     """Where a store keeps Prefect's database and the records of its runs and servers."""
     return store / ".prefect"
+
+
+def auth_of(home: Path) -> str:
+    """The secret, `user:password`, that the servers of a store ask for; made at first, for its owner alone to read."""
+    file = home / AUTH
+    if not file.exists():
+        with NamedTemporaryFile("w", dir=home) as mine:  # of mode 600
+            mine.write(f"dwf:{secrets.token_urlsafe(32)}")
+            mine.flush()
+            os.fsync(mine.fileno())
+            with suppress(FileExistsError):  # another process has made it meanwhile
+                os.link(mine.name, file)
+    return file.read_text()
+
+
+def is_own(url: str, home: Path) -> bool:
+    """Whether `dwf` started the server at this API, for the store of `home`."""
+    address = urlsplit(url)
+    return address.hostname in LOCAL and (home / "servers" / f"{address.port}.pid").exists()
 
 
 def configured_api() -> str | None:
@@ -127,7 +150,7 @@ def reporting_to(url: str, home: Path, aloud: bool) -> Iterator[None]:
     """Point Prefect at a server for the length of the block; import it no earlier than in there.
 
     Its log goes to the server, and to the console if `aloud`. `home` replaces the user's own Prefect folder unless
-    the server is the configured one, which may need the keys that lie there.
+    the server is the configured one, which may need the keys that lie there. A store's own server is told its secret.
     """
     changes = QUIET | {"PREFECT_API_URL": url, "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore"}
     if not aloud:
@@ -135,6 +158,8 @@ def reporting_to(url: str, home: Path, aloud: bool) -> Iterator[None]:
         changes |= dict.fromkeys(silenced, "CRITICAL")
     if not configured_api():
         changes |= {"PREFECT_HOME": str(home), "PREFECT_CLIENT_MAX_RETRIES": "3"}  # 14 s a request, not 62
+    if is_own(url, home):
+        changes |= {"PREFECT_API_AUTH_STRING": auth_of(home)}
     if (host := urlsplit(url).hostname) in LOCAL:  # where a proxy would find its own machine
         changes |= {name: ",".join(filter(None, [os.environ.get(name), host])) for name in ("no_proxy", "NO_PROXY")}
     before = dict(os.environ)

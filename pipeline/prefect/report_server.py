@@ -67,6 +67,7 @@ class _Handler(BaseHTTPRequestHandler):
             ("Content-Type", "text/html; charset=utf-8"),
             ("Content-Length", str(len(page))),
             ("Content-Security-Policy", "frame-ancestors 'none'"),  # the page itself says the rest
+            ("Cross-Origin-Resource-Policy", "same-origin"),
             ("X-Content-Type-Options", "nosniff"),
         ):
             self.send_header(name, value)

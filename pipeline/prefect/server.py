@@ -1,4 +1,7 @@
-"""Prefect servers that `dwf` starts: each in a process that ends with the one that started it, even a killed one."""
+"""Prefect servers that `dwf` starts: each in a process that ends with the one that started it, even a killed one.
+
+They are for whoever owns the store: a page of another site has no say in them, and without the store's secret nobody.
+"""
 
 import os
 import signal
@@ -11,8 +14,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from pipeline.prefect.discovery import QUIET, healthy, require_writable
+from pipeline.prefect.discovery import LOCAL, QUIET, auth_of, healthy, require_writable
 from stages.errors import DwfError
 
 MARK = "pipeline.prefect.server"
@@ -119,6 +123,8 @@ def _server_environment(home: Path, port: int, ui: bool) -> dict[str, str]:
         "PREFECT_HOME": str(home),
         "PREFECT_SERVER_API_HOST": "127.0.0.1",
         "PREFECT_SERVER_API_PORT": str(port),  # the pages ask here: uvicorn's port alone would leave them at 4200
+        "PREFECT_SERVER_API_AUTH_STRING": auth_of(home),
+        "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": ",".join(f"http://{name}:{port}" for name in LOCAL),
         "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
         "PREFECT_SERVER_UI_ENABLED": str(ui).lower(),
         "PREFECT__SERVER_FINAL": "1",
@@ -169,13 +175,20 @@ def _serve_api(descriptor: int) -> None:
 
     listener = socket.socket(fileno=descriptor)
     config = uvicorn.Config(
-        "prefect.server.api.server:create_app",
+        _api,
         factory=True,
         log_level="error",
         lifespan="on",
         timeout_graceful_shutdown=2,
     )
     OneAtATime(config).run(sockets=[listener])
+
+
+def _api() -> Any:
+    """Prefect's application, for requests to this machine by its own names: another's may be made to lead here."""
+    create_app = importlib.import_module("prefect.server.api.server").create_app
+    trusted_host = importlib.import_module("starlette.middleware.trustedhost").TrustedHostMiddleware
+    return trusted_host(create_app(), allowed_hosts=LOCAL, www_redirect=False)
 
 
 def _end_with_parent() -> None:

@@ -11,7 +11,7 @@ from fake_run import Served
 from smoke import Dwf
 
 from pipeline import __main__
-from pipeline.prefect.discovery import home_of, reporting_to
+from pipeline.prefect.discovery import auth_of, home_of, reporting_to
 from pipeline.prefect.server import embedded_server
 
 
@@ -25,7 +25,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         server.wait()
 
         def ask(what: str, **query: Any) -> list[dict[str, Any]]:
-            return httpx.post(f"{server.url}/{what}/filter", json=query).raise_for_status().json()
+            user, password = auth_of(home).split(":")
+            answer = httpx.post(f"{server.url}/{what}/filter", json=query, auth=(user, password))
+            return answer.raise_for_status().json()
 
         yield Served(store, server.url, ask)
 
