@@ -11,7 +11,7 @@ from yaml.constructor import ConstructorError
 
 from stages.errors import UsageError, shown
 
-MAX_BYTES = 2**18
+MAX_BYTES = 2**17
 """Of a file, and of all text in it with every alias written out; the longest that comes with `dwf` has 13 KB."""
 MAX_VALUES = 10_000
 """Keys, values and sections in all, with every alias written out."""

@@ -35,7 +35,8 @@ def parse_generator(text: str) -> tuple[str, dict[str, Any]]:
     try:
         section = parse_yaml(value) if value.startswith("{") else {"files": value}
     except UsageError as error:
-        raise UsageError(f"compare {shown(text)}: {error}; expected e.g. {name}={{files: a/*.pt, key: netG}}") from error
+        expected = f"e.g. {name}={{files: a/*.pt, key: netG}}"
+        raise UsageError(f"compare {shown(text)}: {error}; expected {expected}") from error
     if isinstance(section.get("files"), str):
         section["files"] = str(Path(section["files"]).expanduser().absolute())
     return name, {"source": "checkpoints", **section}
