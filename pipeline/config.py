@@ -7,12 +7,12 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, Field, PositiveInt, ValidationError, model_validator
 
 from pipeline.configurations import STORE, find, folder_of, importable
 from pipeline.renamed_keys import current_key, with_current_keys
-from stages.errors import UsageError, did_you_mean
+from pipeline.strict_yaml import MAX_DEPTH, parse_yaml, read_yaml
+from stages.errors import MAX_LINES, UsageError, did_you_mean, shown
 from stages.params.base import Params
 from stages.params.canonicalize import CanonicalizeParams
 from stages.params.dataset import BUILT_IN, OWN
@@ -26,7 +26,7 @@ from stages.params.zoo import Zoo, ZooParams
 class Experiment(Params):
     """One run of the dag. Fields above `zoo` change where and how fast it runs, never a result or its key."""
 
-    name: str = Field(default="", pattern=r"^[A-Za-z0-9_.-]*$")
+    name: str = Field(default="", pattern=r"^[A-Za-z0-9_.-]*$", max_length=200)
     """Name of the experiment in listings and reports; the file's name by default."""
     store_root: Path = STORE
     """Folder of all artifacts, relative to this file's folder; by default `data` in the current folder."""
@@ -137,6 +137,8 @@ def checked(
         return Experiment.model_validate(values).below(folder)
     except ValidationError as error:
         raise UsageError("\n".join(f"{where}: {line}" for line in _explain(error, values))) from None
+    except RuntimeError as error:  # a path such as ~nobody/zoo
+        raise UsageError(f"{where}: {error}; write the path without ~") from None
 
 
 def read(file: Path | str, among: str = "*.yaml") -> tuple[Path, dict[str, Any]]:
@@ -145,48 +147,30 @@ def read(file: Path | str, among: str = "*.yaml") -> tuple[Path, dict[str, Any]]
     Raises UsageError if there is none, naming the built-in ones that match `among`, or if it isn't readable.
     """
     path = find(file, among)
-    return path, _read_yaml(path)
+    if not isinstance(values := read_yaml(path), dict):
+        raise NoSections(f"{path}: expected sections such as zoo: and fit:, found {type(values).__name__}")
+    return path, values
 
 
 class NoSections(UsageError):
     """A YAML file that holds something else than a configuration."""
 
 
-class _StrictLoader(yaml.SafeLoader):
-    """YAML in which a key given twice is an error."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        if twice := [key for i, key in enumerate(keys) if key in keys[:i]]:
-            raise yaml.constructor.ConstructorError(None, None, f"key {twice[0]!r} is given twice", node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        values = yaml.load(path.read_text(), _StrictLoader)  # noqa: S506 - a SafeLoader, stricter
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise UsageError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(values, dict):
-        raise NoSections(f"{path}: expected sections such as zoo: and fit:, found {type(values).__name__}")
-    return values
-
-
 def _override(values: dict[str, Any], text: str) -> None:
     """Lay one `fit.steps=500` over the values; the right side is YAML."""
     key, equals, value = text.partition("=")
     if not equals or not key:
-        raise UsageError(f"--set {text!r}: expected key.path=value, e.g. fit.steps=500")
-    *sections, last = current_key(key.strip()).split(".")
+        raise UsageError(f"--set {shown(text)}: expected key.path=value, e.g. fit.steps=500")
+    *sections, last = current_key(key.strip()).split(".", MAX_DEPTH)
     for section in sections:
         inner = values.setdefault(section, {})
         if not isinstance(inner, dict):
-            raise UsageError(f"--set {text!r}: {section!r} is a value ({inner!r}), not a section")
+            raise UsageError(f"--set {shown(text)}: {section!r} is a value ({shown(inner)}), not a section")
         values = inner
     try:
-        values[last] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise UsageError(f"--set {text!r}: the value isn't readable as YAML") from error
+        values[last] = parse_yaml(value)
+    except UsageError as error:
+        raise UsageError(f"--set {shown(text)}: {error}") from error
 
 
 ABSENT = object()
@@ -194,13 +178,13 @@ ABSENT = object()
 
 
 def _explain(error: ValidationError, values: Any) -> Iterator[str]:
-    for problem in error.errors():
+    for problem in error.errors()[: MAX_LINES + 1]:  # one more, for the message to say that it isn't all
         loc = problem["loc"][:-1] if problem["loc"][-1:] in ((BUILT_IN,), (OWN,)) else problem["loc"]
         key = ".".join(_written(loc, values, missing=problem["type"] == "missing"))
         if problem["type"] == "extra_forbidden":
             allowed = sorted(_fields(Experiment, loc[:-1]))
             near = did_you_mean(str(loc[-1]), allowed)
-            yield f"{key}: unknown key (value {problem['input']!r}); allowed here: {', '.join(allowed)}{near}"
+            yield f"{key}: unknown key (value {shown(problem['input'])}); allowed here: {', '.join(allowed)}{near}"
         elif problem["type"].startswith("union_tag"):
             yield f"{key}.{_wrong_tag(problem.get('ctx', {}), problem['input'])}"
         elif problem["type"] == "missing":
@@ -208,7 +192,7 @@ def _explain(error: ValidationError, values: Any) -> Iterator[str]:
         elif problem["type"] == "value_error":
             yield f"{key}: {problem['msg'].removeprefix('Value error, ')}".removeprefix(": ")  # of no one section
         else:
-            yield f"{key}: {problem['msg'][:1].lower()}{problem['msg'][1:]}, found {problem['input']!r}"
+            yield f"{key}: {problem['msg'][:1].lower()}{problem['msg'][1:]}, found {shown(problem['input'])}"
 
 
 def _written(loc: tuple[int | str, ...], values: Any, *, missing: bool) -> Iterator[str]:
@@ -232,10 +216,10 @@ def _wrong_tag(context: dict[str, Any], section: Any) -> str:
     """The message about a key that chooses a section's kind: missing, or of an unknown value."""
     field = context["discriminator"].strip("'")
     if "tag" not in context:
-        return f"{field}: required, but missing; found {section!r}"
+        return f"{field}: required, but missing; found {shown(section)}"
     allowed = context["expected_tags"].replace("'", "").split(", ")
     near = did_you_mean(context["tag"], allowed)
-    return f"{field}: unknown value {context['tag']!r}; allowed here: {', '.join(allowed)}{near}"
+    return f"{field}: unknown value {shown(context['tag'])}; allowed here: {', '.join(allowed)}{near}"
 
 
 def _fields(model: type[BaseModel], loc: tuple[int | str, ...]) -> set[str]:
@@ -268,10 +252,10 @@ def _tags(model: type[BaseModel]) -> set[Any]:
 
 def flat_overrides(overrides: Mapping[str, Any]) -> list[str]:
     """`{"fit.steps": 500}` as `["fit.steps=500"]`."""
-    return [f"{key}={json.dumps(value)}" for key, value in overrides.items()]  # JSON is YAML
+    return [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in overrides.items()]  # JSON is YAML
 
 
 def keyed_overrides(overrides: Iterable[str]) -> dict[str, Any]:
     """The inverse, for overrides that `load` has accepted."""
     parts = (text.partition("=") for text in overrides)
-    return {key.strip(): yaml.safe_load(value) for key, _, value in parts}
+    return {key.strip(): parse_yaml(value) for key, _, value in parts}

@@ -56,13 +56,17 @@ def find(name: Path | str, among: str = "*.yaml", beside: Path | None = None) ->
     Paths are relative to `beside`, by default the current folder, and may lack their ending. Raises UsageError if there
     is none, with the built-in ones that match `among` and the nearest of all.
     """
-    written = Path(name).expanduser()
-    path = (beside or Path()) / written
-    for ending in ("", *ENDINGS):
-        if (file := Path(f"{path}{ending}")).is_file():
-            return file
-    there = (file for ending in ENDINGS for file in path.parent.glob(f"*{ending}"))
-    return built_in(name, among, (written.parent / file.name for file in there))
+    try:
+        written = Path(name).expanduser()
+        path = (beside or Path()) / written
+        for ending in ("", *ENDINGS):
+            if (file := Path(f"{path}{ending}")).is_file():
+                return file
+        there = (file for ending in ENDINGS for file in path.parent.glob(f"*{ending}"))
+        return built_in(name, among, (written.parent / file.name for file in there))
+    except (OSError, RuntimeError) as error:  # a name that no file can have, a folder that can't be read, ~nobody
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"{name}: {reason}; expected the path or the name of a configuration") from error
 
 
 def folder_of(file: Path) -> Path:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import yaml
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from pipeline.configurations import find
+from pipeline.strict_yaml import read_yaml
 from stages.errors import UsageError
 from stages.nets.registry import build, example_input
 from stages.params.network import Model
@@ -64,8 +64,8 @@ def networks_of(survey: Path) -> list[Model]:
     """The networks that a YAML file lists, given by path or name. Raises UsageError for one that isn't such a list."""
     path = find(survey, "surveys/*.yaml")
     try:
-        return TypeAdapter(list[Model]).validate_python(yaml.safe_load(path.read_text()))
-    except (OSError, yaml.YAMLError, ValidationError) as error:
+        return TypeAdapter(list[Model]).validate_python(read_yaml(path))
+    except ValidationError as error:
         problem = str(error).splitlines()
         raise UsageError(f"{path}: no list of networks with `model` and `input`: {' '.join(problem[:3])}") from error
 

@@ -1,7 +1,35 @@
 """Errors that a user can act on: one line with what and where, found and expected values, and the next step."""
 
 import difflib
+import reprlib
 from collections.abc import Iterable
+
+MAX_LINES = 20
+"""Lines of a message."""
+MAX_LENGTH = 1000
+"""Characters of one of its lines: whoever wrote a file or a value may have made it far longer than people read."""
+
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel, _SHORT.maxdict, _SHORT.maxlist, _SHORT.maxtuple = 3, 6, 6, 6
+_SHORT.maxstring = _SHORT.maxother = 100
+
+
+def shown(value: object) -> str:
+    """A value as a message shows it: as Python writes it, but for what is too long or too deep to be read."""
+    return _SHORT.repr(value)
+
+
+def shortened(text: str) -> str:
+    """A text of at most MAX_LINES lines of MAX_LENGTH characters, which says what was left out of it."""
+    lines = [_shortened(line) for line in text.split("\n", MAX_LINES)]
+    return "\n".join([*lines[: MAX_LINES - 1], "and more"] if len(lines) > MAX_LINES else lines)
+
+
+def _shortened(line: str) -> str:
+    if (left_out := len(line) - MAX_LENGTH) <= 0:
+        return line
+    half = MAX_LENGTH // 2 - 20  # for the words between
+    return f"{line[:half]} ... ({left_out + 40} characters) ... {line[-half:]}"
 
 
 def did_you_mean(word: str, words: Iterable[str], count: int = 1) -> str:
@@ -14,6 +42,9 @@ class DwfError(Exception):
     """A failure that is explained in one line; the command line exits with `exit_code`."""
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        return shortened(super().__str__())
 
 
 class UsageError(DwfError):

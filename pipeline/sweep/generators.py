@@ -5,15 +5,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from rich.table import Table
 
 from pipeline.config import Experiment, flat_overrides, load
 from pipeline.runner import Runner
+from pipeline.strict_yaml import parse_yaml
 from pipeline.sweep.points import Point
 from pipeline.sweep.run import Results
 from pipeline.sweep.spec import Sweep
-from stages.errors import UsageError
+from stages.errors import UsageError, shown
 from stages.evaluation.figures import Figures, read_figures
 from stages.reporting.sentences import answer_text
 
@@ -34,9 +34,10 @@ def parse_generator(text: str) -> tuple[str, dict[str, Any]]:
         taken = f"; {name} is the name of other networks" if name in TAKEN else ""
         raise UsageError(f"compare {text!r}: expected NAME=FILES, e.g. theirs='theirs/*.pt'{taken}")
     try:
-        section = yaml.safe_load(value) if value.startswith("{") else {"files": value}
-    except yaml.YAMLError as error:
-        raise UsageError(f"compare {text!r}: not readable as YAML, e.g. {name}={{files: a/*.pt, key: netG}}") from error
+        section = parse_yaml(value) if value.startswith("{") else {"files": value}
+    except UsageError as error:
+        expected = f"e.g. {name}={{files: a/*.pt, key: netG}}"
+        raise UsageError(f"compare {shown(text)}: {error}; expected {expected}") from error
     if isinstance(section.get("files"), str):
         section["files"] = str(Path(section["files"]).expanduser().absolute())
     return name, {"source": "checkpoints", **section}

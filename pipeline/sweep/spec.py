@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import Field, ValidationError
 
 from pipeline.config import flat_overrides, read
 from pipeline.configurations import built_in, find, folder_of
-from stages.errors import UsageError
+from pipeline.strict_yaml import parse_yaml
+from stages.errors import UsageError, shown
 from stages.params.base import Params
 
 Values = Mapping[str, Any]
@@ -98,9 +98,9 @@ def parse_axis(text: str) -> tuple[str, list[Any]]:
     if not equals or not key.strip():
         raise UsageError(f"--grid {text!r}: expected key.path=value,value, e.g. fit.seed=0,1,2")
     try:
-        parsed = yaml.safe_load(f"[{values}]")  # what YAML calls a flow sequence
-    except yaml.YAMLError as error:
-        raise UsageError(f"--grid {text!r}: the values aren't readable as YAML, e.g. {key}=1,[2,3],null") from error
+        parsed = parse_yaml(f"[{values}]")  # what YAML calls a flow sequence
+    except UsageError as error:
+        raise UsageError(f"--grid {shown(text)}: {error}; expected e.g. {key}=1,[2,3],null") from error
     if not isinstance(parsed, list) or not parsed:
         raise UsageError(f"--grid {text!r}: no values; expected e.g. {key}=1,2")
     return key.strip(), parsed

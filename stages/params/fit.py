@@ -252,7 +252,7 @@ class FitParams(Params):
             return values
         values = dict(values)
         preset = values.pop("preset", None)
-        if preset is not None and preset not in PRESETS:
+        if preset is not None and preset not in tuple(PRESETS):  # which may be no text
             raise ValueError(f"preset {preset!r} is not one of {', '.join(PRESETS)}")
         values = _merged(PRESETS[preset], values) if preset else values
         for name, kind in (("space", "pca"), ("time", "uniform"), ("velocity", "mlp"), ("optimizer", "adamw")):
