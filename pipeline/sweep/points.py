@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pipeline.config import Experiment, flat_overrides, load
 from pipeline.dag import STAGES, dag
+from pipeline.estimates.check import Estimate, estimates
 from pipeline.runner import Runner
 from pipeline.sweep.spec import Sweep, Values, short_names
 from stages.errors import UsageError
@@ -81,3 +82,13 @@ def steps_of(experiment: Experiment) -> dict[str, Step]:
 
     dag(call, fits=experiment.fits)
     return steps
+
+
+def needs_of(points: Sequence[Point]) -> list[Estimate]:
+    """What the results that aren't there need, each once."""
+    needs: dict[str, Estimate] = {}
+    for point in points:
+        planned = Runner(point.experiment).plan()
+        keys = {step.stage: step.key for step in planned}
+        needs |= {keys[estimate.stage]: estimate for estimate in estimates(point.experiment, planned)}
+    return list(needs.values())
