@@ -11,13 +11,14 @@ from rich.text import Text
 
 from pipeline.config import Experiment
 from pipeline.listing import UNNAMED, Listed
-from pipeline.runner import Planned
 from stages.params.sample import SampleParams
 from stages.params.zoo import ZooParams
 from stages.reporting.summary import ReportSummary, read_summary
 
 GAP = 2
 """Cells between two columns."""
+YEAR = 31_557_600
+"""Seconds of a year."""
 
 
 def sizes_of(experiment: Experiment) -> dict[str, tuple[int, str]]:
@@ -30,16 +31,6 @@ def sizes_of(experiment: Experiment) -> dict[str, tuple[int, str]]:
     if isinstance(experiment.zoo, ZooParams):
         sizes["zoo"] = (experiment.zoo.members + experiment.zoo.heldout, "networks")
     return sizes
-
-
-def plan_table(planned: Sequence[Planned]) -> Table:
-    """Per stage its key, what would happen and why, where it lies, and its size."""
-    table = Table("stage", "key", "", "why", "where", "size", box=None, pad_edge=False)
-    for step in planned:
-        verb = "reuse" if step.ref else "run"
-        size = human_size(size_of(step.path)) if step.ref else ""
-        table.add_row(step.stage, step.key, verb, "" if step.ref else step.why, str(step.path.parent), size)
-    return table
 
 
 def listing_tables(groups: Mapping[str, Sequence[Listed]]) -> Iterator[Text | Table]:
@@ -70,10 +61,14 @@ def _state(artifact: Listed, experiment: str) -> str:
 
 def age(created: str, at: datetime) -> str:
     """How long ago a time in ISO format was, in its largest unit."""
-    seconds = max(0.0, (at - datetime.fromisoformat(created)).total_seconds())
-    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+    return human_time(max(0.0, (at - datetime.fromisoformat(created)).total_seconds()))
+
+
+def human_time(seconds: float) -> str:
+    """A length of time in its largest unit, such as 3 min."""
+    for unit, size in (("y", YEAR), ("d", 86_400), ("h", 3_600), ("min", 60)):
         if seconds >= size:
-            return f"{seconds / size:.0f} {unit}"
+            return f"{seconds / size:.0f} {unit}" if seconds < 1000 * YEAR else "over 1000 y"
     return f"{seconds:.0f} s"
 
 
@@ -84,11 +79,11 @@ def size_of(folder: Path) -> int:
 
 def human_size(size: float) -> str:
     """A size in bytes with its unit, such as 1.2 MB."""
-    for unit in ("B", "kB", "MB", "GB"):
+    for unit in ("B", "kB", "MB", "GB", "TB", "PB"):
         if size < 1000:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1000
-    return f"{size:.1f} TB"
+    return f"{size:.1f} EB" if size < 1000 else "over 1000 EB"
 
 
 def results_table(summary: ReportSummary, width: int | None = None) -> tuple[Table, list[str]]:

@@ -61,6 +61,7 @@ Store = Annotated[Path | None, typer.Option("--store", help="Root of all artifac
 Data = Annotated[Path | None, typer.Option("--data-root", help="Folder of the data sets (or DWF_DATA_ROOT).")]
 Device = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or cuda:N (device in the file).")]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads in all (threads in the file).")]
+Force = Annotated[bool, typer.Option("--force", help="Run even what needs more disk or memory than is free.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only list what would be reused and what would run.")]
 
 

@@ -7,12 +7,25 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.commands.options import FIRST, Data, Device, DryRun, File, Set, Stage, Store, Threads, with_hardware
+from pipeline.commands.options import (
+    FIRST,
+    Data,
+    Device,
+    DryRun,
+    File,
+    Force,
+    Set,
+    Stage,
+    Store,
+    Threads,
+    with_hardware,
+)
 from pipeline.commands.terminal import Terminal, command, interruptible
 from pipeline.dag import STAGES
 from stages.errors import DwfError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
+    from pipeline.estimates.check import Estimate
     from pipeline.runner import Planned
 
 
@@ -26,6 +39,7 @@ def run(
     device: Device = None,
     threads: Threads = None,
     direct: Annotated[bool, typer.Option("--direct", help="Without Prefect.")] = False,
+    force: Force = False,
     dry_run: DryRun = False,
 ) -> None:
     """Run the whole dag, from the zoo to the report; stages whose artifacts are there are reused."""
@@ -36,11 +50,13 @@ def run(
     with terminal.busy(f"reading {config} and the sources that its keys depend on"):
         from pipeline.config import load
         from pipeline.console import sizes_of
+        from pipeline.estimates.check import estimates
         from pipeline.loggers.run_log import logged
         from pipeline.runner import Runner, run_directly
 
         experiment = load(config, overrides, store, data_root)
         planned = Runner(experiment).plan()
+    check_needs(terminal, estimates(experiment, planned), experiment.store_root, force=force)
     there = sum(step.ref is not None for step in planned)
     terminal.say(f"{experiment.name}: {there} of {len(planned)} stages are there, below {experiment.store_root}")
     shown = terminal.lines(sizes_of(experiment), [step.stage for step in planned])
@@ -53,6 +69,14 @@ def run(
             shown.wait_for("Prefect starts, which takes some seconds; --direct does without it")
             run_with_prefect(config, overrides, store, data_root, experiment, lines)
     conclude(terminal, experiment.name, planned, store, began)
+
+
+def check_needs(terminal: Terminal, found: Sequence["Estimate"], store: Path, *, force: bool) -> None:
+    """Refuse, before anything runs, what needs more than is free, and warn of what may; UsageError names it."""
+    from pipeline.estimates.check import check
+
+    for line in check(found, store, force=force):
+        terminal.say(f"Warning: {line}", style="yellow")
 
 
 def conclude(terminal: Terminal, name: str, planned: Sequence["Planned"], store: Path | None, began: float) -> None:
@@ -94,6 +118,7 @@ def stage(
     device: Device = None,
     threads: Threads = None,
     only: Annotated[bool, typer.Option("--only", help="Fail if an earlier stage is missing.")] = False,
+    force: Force = False,
     dry_run: DryRun = False,
 ) -> None:
     """Run one stage, and the missing ones before it, without a server."""
@@ -106,6 +131,7 @@ def stage(
     with terminal.busy(f"reading {config} and the sources that its keys depend on"):
         from pipeline.config import load
         from pipeline.console import sizes_of
+        from pipeline.estimates.check import estimates
         from pipeline.runner import Runner, run_directly
 
         runner = Runner(load(config, overrides, store, data_root))
@@ -114,6 +140,7 @@ def stage(
     if name not in stages:
         raise UsageError(f"{name}: no part of this experiment, whose networks are another generator's (sample.source)")
     planned = planned[: stages.index(name) + 1]
+    check_needs(terminal, estimates(runner.experiment, planned), runner.root, force=force)
     before = [step for step in planned[:-1] if step.ref is None]
     if only and before:
         raise DwfError(f"{name} needs {before[0].stage}, which isn't there ({before[0].why}); run it, or drop --only")
@@ -144,21 +171,14 @@ def _plan(
     stages: Sequence[str] = STAGES,
 ) -> None:
     from pipeline.config import load
-    from pipeline.console import plan_table, size_of
+    from pipeline.estimates.check import estimates
+    from pipeline.estimates.table import plan_document, plan_table, summary
     from pipeline.runner import Runner
 
-    planned = [step for step in Runner(load(config, overrides, store, data_root)).plan() if step.stage in stages]
-    if not (terminal.json or terminal.quiet):
-        terminal.say(plan_table(planned))
-    document = [
-        {
-            "stage": step.stage,
-            "key": step.key,
-            "reuse": step.ref is not None,
-            "why": None if step.ref else step.why,
-            "path": step.path,
-            "size": size_of(step.path) if step.ref else None,
-        }
-        for step in planned
-    ]
-    terminal.give({"stages": document}, [step.stage for step in planned if step.ref is None])
+    experiment = load(config, overrides, store, data_root)
+    every = Runner(experiment).plan()
+    planned = [step for step in every if step.stage in stages]
+    found = [estimate for estimate in estimates(experiment, every) if estimate.stage in stages]
+    todo = [step.stage for step in planned if step.ref is None]
+    terminal.say(plan_table(planned, found), *(["", summary(found)] if todo else []))
+    terminal.give({"stages": plan_document(planned, found)}, todo)

@@ -11,12 +11,14 @@ from pipeline.commands.options import (
     Data,
     Device,
     DryRun,
+    Force,
     Set,
     Store,
     Threads,
     complete_configuration,
     with_hardware,
 )
+from pipeline.commands.runs import check_needs
 from pipeline.commands.terminal import Terminal, command, interruptible
 from pipeline.dag import STAGES
 from stages.errors import DwfError, UsageError
@@ -49,6 +51,7 @@ def sweep(
     jobs: Annotated[
         int | None, typer.Option("--jobs", min=1, help="Stage results made at a time; one per thread by default.")
     ] = None,
+    force: Force = False,
     dry_run: DryRun = False,
     direct: Annotated[bool, typer.Option("--direct", hidden=True)] = False,
 ) -> None:
@@ -72,6 +75,9 @@ def sweep(
     if dry_run:
         _list(terminal, points)
     else:
+        from pipeline.sweep.points import needs_of
+
+        check_needs(terminal, needs_of(points), points[0].experiment.store_root, force=force)
         with interruptible():
             run_all(terminal, described, points, overrides, jobs)
 

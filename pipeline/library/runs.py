@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from pipeline.config import STORE, Experiment
+from pipeline.estimates.check import check, estimates
 from pipeline.library.artifacts import artifact_at, made_from
 from pipeline.library.experiment import Config, experiment
 from pipeline.library.run import Run
@@ -26,18 +28,23 @@ def run(
     data_root: Path | str | None = None,
     overrides: Mapping[str, Any] | None = None,
     progress: bool | Watch = True,
+    force: bool = False,
     **sections: Any,
 ) -> Run:
     """Run the whole dag in this process, from the zoo to the report; stages whose artifacts are there are reused.
 
     `config` and what is laid over it are as `experiment` takes them: `run("conf/iris_mlp.yaml", fit={"steps": 500},
     device="cpu")`. `store` is the folder of all artifacts, `data_root` that of data sets. `progress` prints lines on
-    the standard error stream, or is called with a stage's name, the fraction of it that is done, and a note.
+    the standard error stream, or is called with a stage's name, the fraction of it that is done, and a note. `force`
+    runs what by estimate needs more disk or memory than is free.
 
-    Raises UsageError for a wrong configuration, and DwfError subclasses of the stages; finished work is kept, and the
-    same call goes on from there.
+    Raises UsageError for a configuration that is wrong or too large, and DwfError subclasses of the stages; finished
+    work is kept, and the same call goes on from there.
     """
     chosen = experiment(config, store=store, data_root=data_root, overrides=overrides, **sections)
+    runner = Runner(chosen)
+    for line in check(estimates(chosen, runner.plan()), runner.root, force=force):
+        warnings.warn(line, UserWarning, stacklevel=2)
     refs: dict[str, Ref] = {}
     with _shown(progress) as lines:
 
@@ -46,8 +53,8 @@ def run(
             if isinstance(lines, StageLines):
                 lines.done(stage, ref, reused)
 
-        watch = lines.watch if isinstance(lines, StageLines) else lines
-        run_directly(Runner(chosen, watch), done)
+        runner.watch = lines.watch if isinstance(lines, StageLines) else lines
+        run_directly(runner, done)
     return Run(refs, chosen)
 
 

@@ -35,6 +35,7 @@ from prefect.utilities.annotations import quote  # what Prefect should hand on w
 from pipeline.config import STORE, Experiment, flat_overrides, load
 from pipeline.configurations import DEFAULT, importable
 from pipeline.dag import dag
+from pipeline.estimates.check import check, estimates
 from pipeline.listener import Listener
 from pipeline.loggers.run_log import logged
 from pipeline.prefect.artifacts import Progress, show_report
@@ -75,6 +76,7 @@ def dwf(
     overrides: dict[str, Any] | None = None,
     store: str | None = None,
     data_root: str | None = None,
+    force: bool = False,
 ) -> Any:
     """From seeds to evaluated new networks; the result is the report's folder, or the DwfError that ended a stage.
 
@@ -83,6 +85,7 @@ def dwf(
         overrides: Values laid over the configuration, e.g. {"fit.steps": 500}.
         store: Folder of all artifacts, instead of the one in the configuration.
         data_root: Folder of the data sets, instead of the one in the configuration.
+        force: Run even what by estimate needs more disk or memory than is free.
     """
     folders = (Path(folder) if folder else None for folder in (store, data_root))
     run = observed.get() or Observed(Progress())
@@ -97,6 +100,9 @@ def dwf(
         with logged(experiment, run.listener, wanted=served) as run.listener:
             runner = Runner(experiment, run.listener.watch)
             label(run.flow_run, runner)
+            if served:  # `dwf run` has checked it
+                for line in check(estimates(experiment, runner.plan()), runner.root, force=force):
+                    get_run_logger().warning(line)
             return Completed(data=str(run_dag(runner, run).path))
     except DwfError as error:
         return _explained(error)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pipeline.config import Experiment, flat_overrides, load
 from pipeline.dag import STAGES
+from pipeline.estimates.check import Estimate, estimates
 from pipeline.runner import Runner, Step
 from pipeline.sweep.spec import Sweep, Values, short_names
 from stages.errors import UsageError
@@ -64,3 +65,13 @@ def points_of(
         if (same := last.setdefault(point.steps[STAGES[-1]].key, point)) is not point:
             raise UsageError(f"{sweep.base}: {same.label} and {point.label} are the same experiment; leave one out")
     return points
+
+
+def needs_of(points: Sequence[Point]) -> list[Estimate]:
+    """What the results that aren't there need, each once."""
+    needs: dict[str, Estimate] = {}
+    for point in points:
+        planned = Runner(point.experiment).plan()
+        keys = {step.stage: step.key for step in planned}
+        needs |= {keys[estimate.stage]: estimate for estimate in estimates(point.experiment, planned)}
+    return list(needs.values())

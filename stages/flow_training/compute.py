@@ -1,6 +1,6 @@
 """Threads, memory and precision of a training step."""
 
-import os
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
@@ -9,6 +9,7 @@ import torch
 
 from stages.errors import UsageError
 from stages.flow.velocity.base import Cost
+from stages.memory import available_memory
 
 GIB = 2**30
 SMALL_STEP = 1e9
@@ -31,10 +32,11 @@ def check_memory(cost: Cost, batch: int, free_gib: float) -> None:
 
 
 def free_memory(device: torch.device) -> float:
-    """GiB that are free on a device."""
+    """GiB that are free on a device; as many as anybody wants where the system doesn't say."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0] / GIB
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / GIB
+    available = available_memory()
+    return math.inf if available is None else available / GIB
 
 
 @contextmanager
