@@ -3,6 +3,7 @@
 They are for whoever owns the store: a page of another site has no say in them, and without the store's secret nobody.
 """
 
+import importlib
 import os
 import signal
 import socket

@@ -139,7 +139,8 @@ def killed(kill: Kill, store: Path, process: int, delay: float) -> bool:
         wait_until(lambda: servers(store) or not alive(process))
         victims = servers(store)
     time.sleep(delay)
-    return any([_kill(victim) for victim in victims])
+    killed = [_kill(victim) for victim in victims]
+    return any(killed)
 
 
 def _kill(process: int) -> bool:
