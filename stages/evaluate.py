@@ -34,9 +34,8 @@ from stages.params.network import network_from
 from stages.params.own_data import OwnDataset
 from stages.scores import score_name
 from stages.store.arrays import Named, write_arrays
-from stages.store.files import write_json
 from stages.store.refs import Ref
-from stages.store.sealed import read_json
+from stages.store.units import kept
 from stages.store.weights import UNKNOWN, Weights, is_train
 
 T = TypeVar("T", bound=BaseModel)
@@ -106,10 +105,7 @@ def _train_and_test(ctx: Context, dataset: Dataset) -> tuple[Train, Test]:
 def _unit(ctx: Context, name: str, kind: type[T], compute: Callable[[], T]) -> T:
     """What `compute` gives; read, if it was computed before a kill."""
     path = ctx.out / "sets" / f"{name.replace(' ', '-')}.json"
-    path.parent.mkdir(exist_ok=True)
-    if not path.exists():
-        write_json(path, compute().model_dump(mode="json", by_alias=True))
-    return kind.model_validate(read_json(path))
+    return kind.model_validate(kept(path, lambda: compute().model_dump(mode="json", by_alias=True)))
 
 
 def _measured(inputs: EvaluationInputs) -> Iterator[tuple[str, MeasuredSet]]:

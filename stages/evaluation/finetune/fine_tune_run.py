@@ -1,6 +1,5 @@
 """Fine-tuning runs: networks are trained further on training data and scored on test data at given steps."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from stages.members.draws import Seeds
 from stages.members.loop import train_from
 from stages.params.zoo import Recipe
 from stages.sampling.completion import Completion
-from stages.store.files import write_json
+from stages.store.units import kept
 
 Scores = Float[Tensor, "eval_steps networks"]
 Rows = Callable[[int], Tensor]
@@ -58,10 +57,7 @@ class FineTuneRun:
 
 def cached(folder: Path, run: str, name: str, scores: Callable[[], Scores]) -> Scores:
     """One set's scores in a run, kept in a file: a unit of work that survives a kill."""
-    path = folder / f"{run}-{name}.json"
-    if not path.exists():
-        write_json(path, scores().tolist())
-    return torch.tensor(json.loads(path.read_text()), dtype=torch.float64)
+    return torch.tensor(kept(folder / f"{run}-{name}.json", lambda: scores().tolist()), dtype=torch.float64)
 
 
 def score_curve(scores: Scores) -> ScoreCurve:
