@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.commands.options import Artifact, Store, complete_artifact, complete_stage, store_root
+from pipeline.commands.options import Artifact, Store, complete_artifact, complete_stage, store_root, trusts
 from pipeline.commands.terminal import Terminal, command
 from stages.errors import UsageError, did_you_mean
 
@@ -71,6 +71,7 @@ def verify(terminal: Terminal, artifact: Artifact, store: Store = None) -> None:
 
 
 @command
+@trusts
 def export(
     terminal: Terminal,
     artifact: Annotated[

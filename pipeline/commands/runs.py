@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.commands.options import FIRST, Data, Device, DryRun, File, Set, Stage, Store, Threads, with_hardware
+from pipeline.commands.options import (
+    FIRST,
+    Data,
+    Device,
+    DryRun,
+    File,
+    Set,
+    Stage,
+    Store,
+    Threads,
+    trusts,
+    with_hardware,
+)
 from pipeline.commands.terminal import Terminal, command, interruptible
 from pipeline.dag import STAGES
 from stages.errors import DwfError, UsageError, did_you_mean
@@ -17,6 +29,7 @@ if TYPE_CHECKING:
 
 
 @command
+@trusts
 def run(
     terminal: Terminal,
     config: File = FIRST,
@@ -88,6 +101,7 @@ def _document(planned: Sequence["Planned"], report: Path, seconds: float) -> dic
 
 
 @command
+@trusts
 def stage(
     terminal: Terminal,
     name: Stage,
@@ -128,6 +142,7 @@ def stage(
 
 
 @command
+@trusts
 def plan(
     terminal: Terminal,
     config: File = FIRST,

@@ -15,6 +15,7 @@ from pipeline.commands.options import (
     Store,
     Threads,
     complete_configuration,
+    trusts,
     with_hardware,
 )
 from pipeline.commands.terminal import Terminal, command, interruptible
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 
 @command
+@trusts
 def sweep(
     terminal: Terminal,
     config_and_axes: Annotated[
