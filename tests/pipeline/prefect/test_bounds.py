@@ -105,5 +105,5 @@ def test_folders_are_within_the_served_one_or_the_served_store(served: Path, nam
     for folder in (None, "data", str(served / "data"), str(served.parent / "store"), "../store"):
         check(**{name: folder})
     for folder in ("..", "/", "../outside", "conf/out", "~", "circle/x\0"):
-        with pytest.raises(UsageError, match=rf"^{name} .*: outside of {served}, .*name one in there$"):
+        with pytest.raises(UsageError, match=rf"^{name} .*: outside of {served}, .*name a folder in there$"):
             check(**{name: folder})
