@@ -21,6 +21,7 @@ from stages.params.fit import CONDITIONS, FitParams
 from stages.params.pack import PackParams
 from stages.params.sample import Sample, SampleParams
 from stages.params.zoo import Zoo, ZooParams
+from stages.trust import check_module, trusted
 
 
 class Experiment(Params):
@@ -85,6 +86,18 @@ class Experiment(Params):
             raise ValueError(f"fit.condition: found {unknown[0]!r}; allowed here: {', '.join(CONDITIONS)}{near}")
         return self
 
+    _trust: tuple[str, ...] = ()
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Keep what is trusted now, for threads and processes to come."""
+        del context
+        self._trust = trusted.get()
+
+    @property
+    def trust(self) -> tuple[str, ...]:
+        """Modules that are trusted beyond the usual ones; whoever runs the experiment says so, no file can."""
+        return self._trust
+
     def below(self, folder: Path) -> Self:
         """A copy with relative paths taken from a folder, but from the current one where they are the defaults."""
         roots = {
@@ -121,7 +134,7 @@ def checked(
 ) -> Experiment:
     """The experiment that sections describe, relative paths in them taken from a folder; otherwise as `load`.
 
-    Errors begin with `where`.
+    Errors begin with `where`, also one for a function of a module that isn't trusted.
     """
     try:
         values = with_current_keys(deepcopy(dict(values)))
@@ -134,11 +147,14 @@ def checked(
     if store is not None:
         values["store_root"] = str(store.absolute())
     try:
-        return Experiment.model_validate(values).below(folder)
+        experiment = Experiment.model_validate(values).below(folder)
     except ValidationError as error:
         raise UsageError("\n".join(f"{where}: {line}" for line in _explain(error, values))) from None
     except RuntimeError as error:  # a path such as ~nobody/zoo
         raise UsageError(f"{where}: {error}; write the path without ~") from None
+    for module in experiment.modules():
+        check_module(module, where)
+    return experiment
 
 
 def read(file: Path | str, among: str = "*.yaml") -> tuple[Path, dict[str, Any]]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import metadata
 from inspect import signature
 from pathlib import Path
@@ -36,6 +37,7 @@ from stages.store.artifact import (
 )
 from stages.store.files import FORMAT_VERSION
 from stages.store.refs import Ref
+from stages.trust import trusting
 
 UNITS = {"zoo": ("shards", "make_shard")}
 """Stages that consist of units which may run side by side: the functions that list them and that do one."""
@@ -135,7 +137,8 @@ class Runner:
         key = self.key(stage, upstream)
         if ref := self._existing(stage, key):
             return ref, True
-        with building(self.root, stage, key, lambda: self.watch(stage, 0, "waiting for another run")) as work:
+        waiting = partial(self.watch, stage, 0, "waiting for another run")
+        with trusting(self.experiment.trust), building(self.root, stage, key, waiting) as work:
             if ref := self._existing(stage, key):  # made by the run that had the lock
                 return ref, True
             return self._build(stage, key, upstream, work), False
@@ -207,7 +210,8 @@ class Runner:
             return []
         self._begin(stage)
         module = importlib.import_module(f"stages.{stage}")
-        return getattr(module, UNITS[stage][0])(self.experiment.params(stage))
+        with trusting(self.experiment.trust):
+            return getattr(module, UNITS[stage][0])(self.experiment.params(stage))
 
     def run_unit(self, stage: str, unit: Any, total: int, upstream: Mapping[str, Ref]) -> bool:
         """Do one of `total` units, unless it's done; False if it was. Two runs never do the same one."""
@@ -215,7 +219,7 @@ class Runner:
         key = self.key(stage, upstream)
         work = work_path(self.root, stage, key)
         run_one = getattr(importlib.import_module(f"stages.{stage}"), UNITS[stage][1])
-        with _explained(work):
+        with trusting(self.experiment.trust), _explained(work):
             work.mkdir(parents=True, exist_ok=True)
             with lock(self.root, stage, key, str(unit.index)):
                 if find(self.root, stage, key):

@@ -6,6 +6,7 @@ from textwrap import shorten
 from typing import Any
 
 from stages.errors import UsageError, did_you_mean
+from stages.trust import check_callable, check_module
 
 Factory = Callable[..., Any]
 
@@ -13,9 +14,11 @@ Factory = Callable[..., Any]
 def imported(target: str, where: str) -> Factory:
     """The function or class that `package.module:name` means.
 
-    Raises UsageError that begins with `where` if there is no such module, or nothing of that name to call in it.
+    Raises UsageError that begins with `where` if there is no such module, or nothing of that name to call in it, or if
+    it isn't trusted.
     """
     module, _, name = target.partition(":")
+    check_module(module, f"{where} {target}")
     try:
         found: Any = import_module(module)
     except ModuleNotFoundError as error:
@@ -30,6 +33,7 @@ def imported(target: str, where: str) -> Factory:
         found = getattr(found, part)
     if not callable(found):
         raise UsageError(f"{where} {target}: is a {type(found).__name__}, expected a function or a class")
+    check_callable(found, f"{where} {target}")
     return found
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.commands.options import Artifact, Store, complete_artifact, complete_stage, store_root
+from pipeline.commands.options import Artifact, Store, complete_artifact, complete_stage, store_root, trusts
 from pipeline.commands.terminal import Terminal, command
 from stages.errors import UsageError, did_you_mean
 
@@ -90,6 +90,7 @@ def _sound(path: Path, manifest: "Manifest") -> dict[str, object]:
 
 
 @command
+@trusts
 def export(
     terminal: Terminal,
     artifact: Annotated[

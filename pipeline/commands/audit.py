@@ -5,13 +5,14 @@ from typing import Annotated
 
 import typer
 
-from pipeline.commands.options import Data, File, Set, Store
+from pipeline.commands.options import Data, File, Set, Store, trusts
 from pipeline.commands.runs import conclude
 from pipeline.commands.sweep import run_all
 from pipeline.commands.terminal import Terminal, command, interruptible
 
 
 @command
+@trusts
 def audit(
     terminal: Terminal,
     members: Annotated[
@@ -53,6 +54,7 @@ def audit(
 
 
 @command
+@trusts
 def compare(
     terminal: Terminal,
     config: File,

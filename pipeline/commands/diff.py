@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.commands.options import Data, Store, complete_artifact_or_configuration, store_root
+from pipeline.commands.options import Data, Store, complete_artifact_or_configuration, store_root, trusts
 from pipeline.commands.terminal import Terminal, command
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ NONE = "–"
 
 
 @command
+@trusts
 def diff(
     terminal: Terminal,
     a: Annotated[str, typer.Argument(metavar="A", help=HELP, autocompletion=complete_artifact_or_configuration)],

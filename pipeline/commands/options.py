@@ -1,14 +1,19 @@
 """Arguments and options that several commands share, and what a shell completes them with."""
 
-from collections.abc import Iterator
+import inspect
+from collections.abc import Callable, Iterator
+from functools import wraps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ParamSpec
 
 import typer
 
 from pipeline.configurations import DEFAULT, STORE, names
 from pipeline.dag import STAGES
 from stages.errors import UsageError
+from stages.trust import trusting
+
+P = ParamSpec("P")
 
 ARTIFACT_HELP = "A stage, `latest`, an experiment, experiment:stage, a key's first digits, or a path."
 
@@ -62,6 +67,10 @@ Data = Annotated[Path | None, typer.Option("--data-root", help="Folder of the da
 Device = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or cuda:N (device in the file).")]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads in all (threads in the file).")]
 Force = Annotated[bool, typer.Option("--force", help="Run even what needs more disk or memory than is free.")]
+Trust = Annotated[
+    list[str] | None,
+    typer.Option("--trust", metavar="MODULE", help="Let a configuration call everything in an installed module."),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only list what would be reused and what would run.")]
 
 
@@ -69,6 +78,20 @@ def with_hardware(overrides: list[str] | None, device: str | None, threads: int 
     """Overrides with those that --device and --threads stand for."""
     chosen = {"device": device, "threads": threads}
     return [*(overrides or []), *(f"{key}={value}" for key, value in chosen.items() if value is not None)]
+
+
+def trusts(function: Callable[P, None]) -> Callable[..., None]:
+    """A command with a further option, --trust, whose modules are trusted while it runs."""
+
+    @wraps(function)
+    def wrapped(*args: P.args, trust: list[str] | None = None, **kwargs: P.kwargs) -> None:  # type: ignore[valid-type]
+        with trusting(trust or ()):
+            function(*args, **kwargs)
+
+    own = inspect.signature(function)
+    option = inspect.Parameter("trust", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Trust)
+    wrapped.__signature__ = own.replace(parameters=[*own.parameters.values(), option])  # type: ignore[attr-defined]
+    return wrapped
 
 
 def store_root(store: Path | None) -> Path:

@@ -18,6 +18,7 @@ from pipeline.commands.options import (
     Stage,
     Store,
     Threads,
+    trusts,
     with_hardware,
 )
 from pipeline.commands.terminal import Terminal, command, interruptible
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 
 @command
+@trusts
 def run(
     terminal: Terminal,
     config: File = FIRST,
@@ -108,6 +110,7 @@ def _document(planned: Sequence["Planned"], report: Path, seconds: float) -> dic
 
 
 @command
+@trusts
 def stage(
     terminal: Terminal,
     name: Stage,
@@ -151,6 +154,7 @@ def stage(
 
 
 @command
+@trusts
 def plan(
     terminal: Terminal,
     config: File = FIRST,

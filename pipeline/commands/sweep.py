@@ -16,6 +16,7 @@ from pipeline.commands.options import (
     Store,
     Threads,
     complete_configuration,
+    trusts,
     with_hardware,
 )
 from pipeline.commands.runs import check_needs
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 
 @command
+@trusts
 def sweep(
     terminal: Terminal,
     config_and_axes: Annotated[

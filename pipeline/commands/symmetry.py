@@ -5,12 +5,13 @@ from typing import Annotated
 
 import typer
 
-from pipeline.commands.options import complete_configuration
+from pipeline.commands.options import complete_configuration, trusts
 from pipeline.commands.terminal import Terminal, command
 from stages.errors import UsageError
 
 
 @command
+@trusts
 def symmetry(
     terminal: Terminal,
     networks: Annotated[

@@ -33,6 +33,7 @@ from stages.reporting.tables import sets_table
 from stages.scores import score_name
 from stages.store.artifact import read_manifest
 from stages.store.weights import Weights, write_weights
+from stages.trust import trusting
 
 if TYPE_CHECKING:
     from pipeline.library.run import Run
@@ -101,7 +102,8 @@ def evaluate(run: "Run", networks: Sequence[nn.Module], data: Data | None, *, ba
     packed = open_weights(run.stage("pack"))
     recorded = read_manifest(run.stage("evaluate").path).params if "evaluate" in run.stages else {}
     params = EvaluateParams.model_validate(recorded).model_copy(update={"ensemble_sizes": ()})
-    with TemporaryDirectory(prefix="dwf-") as folder, torch_threads(run.where.threads):
+    trust, few = trusting(run.where.trust), torch_threads(run.where.threads)
+    with trust, few, TemporaryDirectory(prefix="dwf-") as folder:
         ctx = Context(Path(folder), run.where.data_root, pick_device(run.where.device), run.where.threads)
         sampled = _stored(run, networks, packed, ctx.out / WEIGHTS)
         packed = comparable(packed, sampled, ctx.out / "sets")

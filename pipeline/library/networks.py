@@ -16,6 +16,7 @@ from stages.nets.stacked import outputs
 from stages.store.layout import Layout
 from stages.store.refs import Ref
 from stages.store.weights import Shards, Weights
+from stages.trust import trusting
 
 BLOCK = 64
 """Networks whose rows and outputs are held at once."""
@@ -27,9 +28,15 @@ class Networks(Sequence[Network]):
     Nothing that is done to such a module changes the networks here, whose weights are those in the store.
     """
 
-    def __init__(self, ref: Ref, store: Weights | Shards, positions: Sequence[int] | None = None) -> None:
-        """The networks at these positions of an artifact's store; None: all."""
-        self.ref, self.store = ref, store
+    def __init__(
+        self,
+        ref: Ref,
+        store: Weights | Shards,
+        positions: Sequence[int] | None = None,
+        trust: Sequence[str] = (),
+    ) -> None:
+        """The networks at these positions of an artifact's store, made by what is trusted; None: all."""
+        self.ref, self.store, self.trust = ref, store, trust
         self.positions = tuple(range(len(store)) if positions is None else positions)
 
     @cached_property
@@ -89,8 +96,8 @@ class Networks(Sequence[Network]):
     def __getitem__(self, index: int | slice) -> "Network | Networks":
         """A network, or fewer of them."""
         if isinstance(index, slice):
-            return Networks(self.ref, self.store, self.positions[index])
-        module, position = build(network_of(self.store)), self.positions[index]
+            return Networks(self.ref, self.store, self.positions[index], self.trust)
+        module, position = self._built(), self.positions[index]
         assign(module, self.layout.unflatten(self.store.rows(position, position + 1)[0]))
         return Network(module, self.names[index], self.config)
 
@@ -101,7 +108,11 @@ class Networks(Sequence[Network]):
     @cached_property
     def _module(self) -> nn.Module:
         """What the networks are run in, one after the other or stacked."""
-        return build(network_of(self.store))
+        return self._built()
+
+    def _built(self) -> nn.Module:
+        with trusting(self.trust):
+            return build(network_of(self.store))
 
     def _outputs(self, rows: Tensor, inputs: Tensor) -> Tensor:
         return outputs(self._module.to(inputs.device), self.layout, rows.to(inputs.device), inputs)

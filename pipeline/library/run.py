@@ -20,6 +20,7 @@ from stages.params.sample import SampleParams
 from stages.reporting.summary import ReportSummary, read_summary
 from stages.store.artifact import read_manifest
 from stages.store.refs import Ref
+from stages.trust import trusting
 
 if TYPE_CHECKING:  # torch is loaded by what needs it
     from torch import nn
@@ -60,7 +61,8 @@ class Run:
         sections = {stage: self._params(stage) for stage in self.stages if stage != "report"}
         fields = self.where.model_dump(include=set(OUTSIDE))
         try:
-            return Experiment.model_validate({**fields, **sections})
+            with trusting(self.where.trust):
+                return Experiment.model_validate({**fields, **sections})
         except ValidationError as error:
             at = ".".join(map(str, error.errors()[0]["loc"]))
             raise DwfError(
@@ -90,7 +92,7 @@ class Run:
     @cached_property
     def generated(self) -> "Networks":
         """The networks that the run sampled."""
-        return _sampled(self.stage("sample"))
+        return self._sampled(self.stage("sample"))
 
     @cached_property
     def validation(self) -> "Validation":
@@ -126,7 +128,7 @@ class Run:
         keys = {up.stage: up.key for up in upstream.values()} | {"sample": runner.key("sample", upstream)}
         with recorded(runner.root, [RecordedRun.of(runner.experiment, keys)]):
             ref, _ = runner.run("sample", upstream)
-        return _sampled(ref)
+        return self._sampled(ref)
 
     def evaluate(
         self, networks: "Sequence[nn.Module] | None" = None, data: "Data | None" = None, *, baselines: bool = True
@@ -152,7 +154,14 @@ class Run:
         from stages.artifacts.members import open_zoo
 
         zoo = open_zoo(self.stage("zoo"))
-        return Networks(self.stage("zoo"), zoo, np.flatnonzero(zoo.facts("split") == split).tolist())
+        chosen = np.flatnonzero(zoo.facts("split") == split).tolist()
+        return Networks(self.stage("zoo"), zoo, chosen, self.where.trust)
+
+    def _sampled(self, ref: Ref) -> "Networks":
+        from pipeline.library.networks import Networks
+        from stages.artifacts.members import open_weights
+
+        return Networks(ref, open_weights(ref), trust=self.where.trust)
 
     @cached_property
     def _summary(self) -> ReportSummary:
@@ -182,10 +191,3 @@ class Run:
 
 OUTSIDE = ("name", "store_root", "data_root", "device", "threads")
 """Fields of an experiment that are no stage's parameters."""
-
-
-def _sampled(ref: Ref) -> "Networks":
-    from pipeline.library.networks import Networks
-    from stages.artifacts.members import open_weights
-
-    return Networks(ref, open_weights(ref))

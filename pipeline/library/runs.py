@@ -3,7 +3,7 @@
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from pipeline.runner import Runner, Watch, run_directly
 from pipeline.stage_lines import StageLines
 from stages.store.artifact import read_manifest
 from stages.store.refs import Ref
+from stages.trust import trusting
 
 
 def run(
@@ -27,6 +28,7 @@ def run(
     store: Path | str | None = None,
     data_root: Path | str | None = None,
     overrides: Mapping[str, Any] | None = None,
+    trust: Sequence[str] = (),
     progress: bool | Watch = True,
     force: bool = False,
     **sections: Any,
@@ -41,7 +43,7 @@ def run(
     Raises UsageError for a configuration that is wrong or too large, and DwfError subclasses of the stages; finished
     work is kept, and the same call goes on from there.
     """
-    chosen = experiment(config, store=store, data_root=data_root, overrides=overrides, **sections)
+    chosen = experiment(config, store=store, data_root=data_root, overrides=overrides, trust=trust, **sections)
     runner = Runner(chosen)
     for line in check(estimates(chosen, runner.plan()), runner.root, force=force):
         warnings.warn(line, UserWarning, stacklevel=2)
@@ -76,22 +78,25 @@ def open_run(
     data_root: Path | str | None = None,
     device: str = "auto",
     threads: int | None = None,
+    trust: Sequence[str] = (),
 ) -> Run:
     """The run that an artifact is of, with everything that this one was made from.
 
     `artifact` is what `dwf show` takes: a path, a stage, `latest`, an experiment, `experiment:stage` or a key's first
-    digits, looked up in `store`; or a whole store's path, for what was made last there.
+    digits, looked up in `store`; or a whole store's path, for what was made last there. `trust` names installed modules
+    that its networks may be made by.
 
     Raises UsageError if there is none, DwfError if something that it was made from is gone.
     """
     path = artifact_at(artifact, Path(store).absolute())
     name = read_manifest(path).experiment
     root = data_root or os.environ.get("DWF_DATA_ROOT") or path.parent.parent / "0_raw"
-    where = Experiment.model_construct(  # its sections are in the artifacts
-        name=name,
-        store_root=path.parent.parent,
-        data_root=Path(root).absolute(),
-        device=device,
-        threads=threads or os.cpu_count() or 1,
-    )
+    with trusting(trust):
+        where = Experiment.model_construct(  # its sections are in the artifacts
+            name=name,
+            store_root=path.parent.parent,
+            data_root=Path(root).absolute(),
+            device=device,
+            threads=threads or os.cpu_count() or 1,
+        )
     return Run(made_from(path), where)

@@ -39,6 +39,7 @@ from pipeline.estimates.check import check, estimates
 from pipeline.listener import Listener
 from pipeline.loggers.run_log import logged
 from pipeline.prefect.artifacts import Progress, show_report
+from pipeline.prefect.bounds import check_request
 from pipeline.prefect.discovery import home_of
 from pipeline.prefect.labels import Configuration, label
 from pipeline.prefect.logs import explain_in_one_line, log_stage
@@ -52,6 +53,8 @@ POLL_SECONDS = 2
 """How often a served deployment looks for new runs."""
 SERVED_FROM = "DWF_SERVED_FROM"
 """The variable that tells the processes of a served deployment in which folder `dwf up` was started."""
+SERVED_STORE = "DWF_SERVED_STORE"
+"""The variable that tells them of the store that `dwf up` serves, wherever it lies."""
 SETTLE_SECONDS = 5.0
 """How long a finished run waits for the server to have recorded all of it."""
 
@@ -82,9 +85,9 @@ def dwf(
 
     Args:
         config: Configuration: a name, such as iris_mlp, or a path below the folder in which the deployment is served.
-        overrides: Values laid over the configuration, e.g. {"fit.steps": 500}.
-        store: Folder of all artifacts, instead of the one in the configuration.
-        data_root: Folder of the data sets, instead of the one in the configuration.
+        overrides: Single values laid over the configuration, e.g. {"fit.steps": 500}.
+        store: Folder of all artifacts, instead of the one in the configuration; also below the served folder.
+        data_root: Folder of the data sets, instead of the one in the configuration; also below the served folder.
         force: Run even what by estimate needs more disk or memory than is free.
     """
     folders = (Path(folder) if folder else None for folder in (store, data_root))
@@ -93,9 +96,13 @@ def dwf(
     os.chdir(os.environ.get(SERVED_FROM, "."))
     importable(Path.cwd())
     explain_in_one_line()
+    served = observed.get() is None  # `dwf run` has a listener that tells the logger, and may do more than a request
     try:
+        if served:
+            own_store = os.environ.get(SERVED_STORE)
+            named = {"store": store, "data_root": data_root}
+            check_request(config, overrides or {}, named, Path(own_store) if own_store else None)
         experiment = _load(Path(config), flat_overrides(overrides or {}), *folders)
-        served = observed.get() is None  # `dwf run` has a listener that tells the logger
         run.lock = register(home_of(experiment.store_root), run.flow_run)
         with logged(experiment, run.listener, wanted=served) as run.listener:
             runner = Runner(experiment, run.listener.watch)
@@ -250,7 +257,7 @@ def serve(home: Path, ready: Callable[[], None]) -> None:
     runner = DeploymentRunner(name="full", limit=1, query_seconds=POLL_SECONDS, pause_on_shutdown=False)
     # dwf.serve would pickle the flow by value into each run's process; this way the process imports it
     runner.add_deployment(cast("Any", deployment))
-    os.environ[SERVED_FROM] = str(Path.cwd())
+    os.environ |= {SERVED_FROM: str(Path.cwd()), SERVED_STORE: str(store)}
     ready()
     try:
         # Prefect imports the flow with the current folder first, where a user's own `pipeline.py` would hide ours

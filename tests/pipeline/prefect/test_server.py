@@ -18,7 +18,7 @@ from fake_run import CONFIG, Lines, Served, fake
 from pipeline.config import load
 from pipeline.prefect import server
 from pipeline.prefect.discovery import configured_api, healthy, home_of, reporting_to, require_writable, which_api
-from pipeline.prefect.launch import run_with_prefect, up
+from pipeline.prefect.launch import _server_for, run_with_prefect, up
 from pipeline.prefect.server import MARK, embedded_server, end_leftover_servers, start_server
 from stages.errors import DwfError
 
@@ -88,6 +88,25 @@ def test_something_else_at_the_port_is_not_taken_for_prefect(somebody: str, tmp_
     port = int(somebody.split(":")[2].split("/")[0])
     with pytest.raises(DwfError, match=rf"^port {port}: taken by something that isn't a Prefect server[^\n]*--port$"):
         up(tmp_path, port)
+
+
+@pytest.mark.parametrize("somebody", [b"true"], indirect=True)
+def test_a_prefect_server_of_somebody_else_is_joined_only_if_it_is_configured(
+    somebody: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    port = int(somebody.split(":")[2].split("/")[0])
+    with pytest.raises(
+        DwfError, match=rf"^port {port}: a Prefect server that isn't this store's[^\n]*=[^\n]*{port}/api"
+    ):
+        up(tmp_path, port)
+    monkeypatch.setenv("PREFECT_API_URL", somebody)
+    with _server_for(tmp_path, port) as url:
+        assert url == somebody
+    monkeypatch.delenv("PREFECT_API_URL")
+    (tmp_path / "servers").mkdir()
+    (tmp_path / "servers" / f"{port}.pid").write_text("1 1")
+    with _server_for(tmp_path, port) as url:
+        assert url == somebody
 
 
 def test_a_home_that_cannot_be_written_is_one_line_before_anything_starts(tmp_path: Path) -> None:

@@ -28,8 +28,8 @@ def described(model: str, **kwargs) -> Model:
         (described("torch.nn:Linear"), ("missing", "in_features")),
         (described("nowhere_at_all.nets:make"), ("nowhere_at_all", "beside the configuration")),
         (described("torch.nn:Linea"), ("torch.nn has no 'Linea'", "Linear")),
-        (described("torch:pi"), ("is a float",)),
-        (described("builtins:dict"), ("makes a dict", "torch.nn.Module")),
+        (described("torch.nn:functional"), ("is a module, expected a function",)),
+        (described("pictures:browser"), ("makes a ", "torch.nn.Module")),
     ],
 )
 def test_what_does_not_exist_is_explained_in_one_line_with_the_nearest_name(network, words):
