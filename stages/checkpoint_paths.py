@@ -9,10 +9,12 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 from stages.content_hashes import file_hash, state_of
-from stages.errors import Damaged, UsageError
+from stages.errors import Damaged, UsageError, shown
 
 INDEX = "*.index*.json"
 """Name of the index that Hugging Face's libraries write beside the shards of a large checkpoint."""
+MAX_INDEX = 2**26
+"""Bytes of such an index that are read; one of half a million tensors has fewer."""
 SHARD = re.compile(r"-\d+-of-\d+\.")
 """What the names of such shards have in common."""
 
@@ -24,8 +26,11 @@ def matching(pattern: str) -> list[Path]:
     Shards of one checkpoint count once, by their index. Raises UsageError naming the pattern and its absolute form if
     there are none.
     """
-    absolute = Path(pattern).expanduser().absolute()
-    files = {path for path in _below(Path(absolute.anchor), absolute.parts[1:]) if path.is_file()}
+    try:
+        absolute = Path(pattern).expanduser().absolute()
+        files = {path for path in _below(Path(absolute.anchor), absolute.parts[1:]) if path.is_file()}
+    except (OSError, RuntimeError, ValueError) as error:  # a name that no file can have, ~nobody, NUL
+        raise UsageError(f"{pattern}: {getattr(error, 'strerror', None) or error}; expected a shell pattern") from error
     if not files:
         hint = f"; it is a folder: write {pattern.rstrip('/')}/*.safetensors" if absolute.is_dir() else ""
         raise UsageError(f"{pattern}: no such files (looked for {absolute}){hint}")
@@ -78,16 +83,28 @@ def _shards_as_one(paths: Iterable[Path]) -> set[Path]:
 
 
 def shards_of(index: Path) -> list[Path]:
-    """The files that an index lists, in order. Raises Damaged if it isn't one, UsageError if they lie elsewhere."""
+    """The files that an index lists, in order.
+
+    Raises Damaged if it isn't one, UsageError if they lie elsewhere or are folders, devices or indices themselves.
+    """
     try:
-        listed = sorted({Path(name) for name in json.loads(index.read_text())["weight_map"].values()})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        with index.open("rb") as file:
+            listed = json.loads(file.read(MAX_INDEX))["weight_map"].values()
+        names = sorted({Path(name) for name in listed})
+        elsewhere = [path for path in names if path.name != str(path) or path.match(INDEX) or _no_file(index, path)]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Damaged(
             f"{index}: not an index of shards ({type(error).__name__}: {error}); expected a weight_map"
         ) from error
-    if elsewhere := [path for path in listed if path.name != str(path)]:
-        raise UsageError(f"{index}: lists '{elsewhere[0]}', expected names of files beside it")
-    return [index.parent / path for path in listed]
+    if elsewhere:
+        raise UsageError(f"{index}: lists {shown(str(elsewhere[0]))}, expected names of files beside it")
+    return [index.parent / path for path in names]
+
+
+def _no_file(index: Path, name: Path) -> bool:
+    """Whether something else lies there, a folder, a pipe or a device; one that isn't there yet counts as a file."""
+    path = index.parent / name
+    return path.exists() and not path.is_file()
 
 
 def files_of(path: Path) -> list[Path]:

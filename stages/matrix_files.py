@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from stages.errors import Damaged
 
 BLOCK = 4096
 """Rows that are read at once."""
+BROKEN = (EOFError, MemoryError, OverflowError, SyntaxError, TokenError, TypeError, ValueError)
+"""What numpy raises at files of its own kind that nobody wrote with it."""
 
 
 def open_matrix(path: Path) -> np.ndarray:
@@ -19,11 +22,12 @@ def open_matrix(path: Path) -> np.ndarray:
     Raises Damaged for what isn't one or is cut off; pickled objects aren't, and are never read.
     """
     try:
-        values = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
+        with np.errstate(over="ignore"):  # of the product of a shape's numbers, which is refused below
+            values = np.lib.format.open_memmap(path, mode="r")  # which knows neither pickles nor archives
+    except BROKEN as error:
         reason = " ".join(str(error).split())
         raise Damaged(f"{path}: not a whole matrix of numbers ({reason}); expected what numpy.save wrote") from error
-    if values.ndim != 2 or values.dtype.kind != "f":
+    if values.ndim != 2 or not values.shape[1] or values.dtype.kind != "f":
         raise Damaged(f"{path}: found {values.dtype} {list(values.shape)}, expected floats [networks, parameters]")
     return values
 

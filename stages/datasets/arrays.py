@@ -1,8 +1,9 @@
 """Arrays in numpy's files: an .npz file with inputs and targets, or a pair of .npy files."""
 
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import numpy as np
 
@@ -10,7 +11,9 @@ from stages.datasets.examples import Examples, first_line
 from stages.datasets.own import Part, one_side
 from stages.datasets.own_inputs import describe, encoder
 from stages.errors import DataMissing, UsageError, did_you_mean
+from stages.matrix_files import BROKEN
 from stages.params.own_kinds import Arrays
+from stages.store.checkpoint_bounds import check_archive
 
 __all__ = ["describe", "encoder", "read"]
 
@@ -64,6 +67,10 @@ def _loaded(path: str) -> np.ndarray | dict[str, np.ndarray]:
     """What numpy has stored; Python objects are never unpickled."""
     try:
         with Path(path).open("rb") as file:
+            if is_zipfile(file):
+                with ZipFile(file) as archive:
+                    check_archive(Path(path), archive)
+            file.seek(0)
             found = np.load(file, allow_pickle=False)
             return found if isinstance(found, np.ndarray) else {name: found[name] for name in found.files}
     except ValueError as error:
@@ -72,7 +79,7 @@ def _loaded(path: str) -> np.ndarray | dict[str, np.ndarray]:
         raise DataMissing(
             f"{path}: {reason}; store numbers or fixed-width text by numpy.savez or numpy.save"
         ) from error
-    except (OSError, EOFError, BadZipFile) as error:
+    except (OSError, BadZipFile, zlib.error, *BROKEN) as error:
         raise DataMissing(
             f"{path}: not a whole file of numpy's ({first_line(error)}); copy or write it anew"
         ) from error

@@ -52,13 +52,20 @@ def pixels(dataset: OwnDataset, images: Iterable[tuple[str, Callable[[], Any]]],
 
     Raises DataMissing naming one that can't be read, and UsageError if they differ in size and none is asked for.
     """
+    from PIL.Image import DecompressionBombError
+
     names, arrays = [], []
     for name, opened in images:
         try:
             image = opened()
             grey = dataset.channels == 1 or image.mode in GREY
             array = np.array(image.convert("L" if grey else "RGB"))
-        except (OSError, ValueError, SyntaxError) as error:  # what Pillow raises at damaged files
+        except (
+            OSError,
+            ValueError,
+            SyntaxError,
+            DecompressionBombError,
+        ) as error:  # what Pillow raises at damaged files
             raise DataMissing(
                 f"zoo.dataset.{part}: {name}: not readable as an image ({first_line(error)}); replace or remove it"
             ) from error

@@ -5,18 +5,21 @@ import re
 import struct
 import zipfile
 import zlib
+from collections import Counter
 from pathlib import Path
 from threading import Lock
+from tokenize import TokenError
 from typing import Any
 from warnings import catch_warnings, simplefilter
 
 import numpy as np
 import torch
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from stages.checkpoint_paths import INDEX, shards_of
-from stages.errors import Damaged, UsageError
-from stages.store.checkpoints import load_tensors
+from stages.errors import Damaged, DwfError, UsageError
+from stages.store.checkpoint_bounds import check_archive, check_content, check_saved
 from stages.store.stand_ins import STAND_INS, Array
 
 KNOWN = "safetensors, a file of torch.save, .npz, or an index of shards"
@@ -29,14 +32,19 @@ OTHERS = {
     b"\x1f\x8b": "compressed by gzip",
 }
 """How files of some other formats begin, and what they are."""
+TAR = 257
+"""Where the first entry of a tar archive says that it is one."""
 BROKEN = (
     ArithmeticError,
     AssertionError,
     AttributeError,
     EOFError,
     LookupError,
+    MemoryError,
     OSError,
     RuntimeError,
+    SyntaxError,
+    TokenError,
     TypeError,
     ValueError,
     struct.error,
@@ -52,27 +60,46 @@ def read_content(path: Path) -> Any:
     """What was saved: tensors, in whatever mappings and lists they are, and other plain data beside them.
 
     Tensors are mapped from the file where its format allows, and read when they are used. Raises UsageError if the
-    file is of no known format or can't be read without running code of its own, and Damaged if it isn't whole.
+    file is of no known format, can't be read without running code of its own, or declares more than it has, and
+    Damaged if it isn't whole.
     """
-    start = _start(path)
+    start, records = _start(path), None
     if start[8:9] == b"{" and int.from_bytes(start[:8], "little") < 2**40:  # the header's length, then the header
-        return load_tensors(path)[0]
-    if start.startswith(b"PK"):
-        return _read_arrays(path) if _is_npz(path) else _unpickled(path, zipped=True)
-    if start.startswith(b"\x80"):
-        return _unpickled(path, zipped=False)
-    if path.match(INDEX):
-        return {name: tensor for shard in shards_of(path) for name, tensor in read_content(shard).items()}
-    if path.suffix in ENDINGS and not any(map(start.startswith, OTHERS)):
-        raise Damaged(f"{path}: not a whole checkpoint (it begins with {start[:8]!r}); expected {KNOWN}")
+        content = _mapped(path)
+    elif start.startswith(b"PK"):
+        content, records = _unzipped(path)
+    elif start.startswith(b"\x80"):
+        content = _unpickled(path, zipped=False)
+    elif path.match(INDEX):
+        return {name: tensor for shard in shards_of(path) for name, tensor in _named(shard).items()}
+    else:
+        raise _unknown(path, start)
+    check_content(path, content, records)
+    return content
+
+
+def _named(shard: Path) -> dict[str, Any]:
+    content = read_content(shard)
+    if not isinstance(content, dict):
+        raise UsageError(f"{shard}: holds no named tensors ({type(content).__name__}), which an index is of")
+    return content
+
+
+def _unknown(path: Path, start: bytes) -> DwfError:
     what = next((f" ({name})" for magic, name in OTHERS.items() if start.startswith(magic)), "")
-    raise UsageError(f"{path}: not a checkpoint by its content{what}; expected {KNOWN}")
+    if start[TAR:].startswith(b"ustar"):
+        what = " (a tar archive)"
+    if path.suffix in ENDINGS and not what:
+        return Damaged(f"{path}: not a whole checkpoint (it begins with {start[:8]!r}); expected {KNOWN}")
+    return UsageError(f"{path}: not a checkpoint by its content{what}; expected {KNOWN}")
 
 
 def _start(path: Path) -> bytes:
+    if path.exists() and not path.is_file():  # a pipe would wait for a writer
+        raise UsageError(f"{path}: a folder, a pipe or a device, expected a file: {KNOWN}")
     try:
         with path.open("rb") as file:
-            return file.read(16)
+            return file.read(TAR + 5)
     except OSError as error:
         raise Damaged(f"{path}: not readable ({error.strerror}); mend that, or leave it out") from error
 
@@ -93,12 +120,30 @@ def _converted(array: np.ndarray) -> Tensor | None:
         return None
 
 
-def _is_npz(path: Path) -> bool:
+def _mapped(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            return any(name.endswith(".npy") for name in archive.namelist())
-    except BROKEN:
-        return False
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping, only keys()
+    except (SafetensorError, *BROKEN) as error:
+        raise Damaged(f"{path}: not a whole safetensors file ({_first_line(error)})") from error
+
+
+def _unzipped(path: Path) -> tuple[Any, Counter[int] | None]:
+    """What an archive holds; of one of `torch.save` the sizes of its records, too."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            check_archive(path, file)
+            names = file.namelist()
+            if any(name.endswith(".npy") for name in names):
+                return _read_arrays(path), None
+            if any(name.endswith("/constants.pkl") for name in names):
+                raise UsageError(f"{path}: a TorchScript program, refused; save model.state_dict() instead")
+            check_saved(path, file)
+            records = Counter(entry.file_size for entry in file.infolist())
+    except BROKEN as error:
+        raise Damaged(f"{path}: not a whole checkpoint ({_first_line(error)})") from error
+    return _unpickled(path, zipped=True), records
 
 
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:
@@ -126,8 +171,6 @@ def _unpickled(path: Path, zipped: bool) -> Any:
     except pickle.UnpicklingError as error:
         raise _refusal(path, error) from error
     except BROKEN as error:
-        if "TorchScript" in str(error):
-            raise UsageError(f"{path}: a TorchScript program, refused; save model.state_dict() instead") from error
         if "magic number" in str(error):
             raise UsageError(f"{path}: a pickle that torch.save didn't write, refused; {AGAIN}") from error
         raise Damaged(f"{path}: not a whole checkpoint ({_first_line(error)})") from error

@@ -12,6 +12,9 @@ from stages.errors import Diverged, LayoutMismatch, did_you_mean
 from stages.store.layout import Layout, Slot
 from stages.store.tensor_names import Named, Naming, and_more
 
+PACKED = (torch.float4_e2m1fn_x2, torch.bits1x8, torch.bits2x4, torch.bits4x2, torch.bits8, torch.bits16)
+"""Types of several values to a byte, or of none in particular, which torch converts to no other."""
+
 
 @dataclass(frozen=True)
 class Matched:
@@ -104,7 +107,7 @@ class Expected:
         """Tied tensors under the name that the layout has for them."""
         untied = {name: tensor for name, tensor in named.items() if name not in self.aliases}
         for alias, name in self.aliases.items():
-            if alias in named and not torch.equal(untied.setdefault(name, named[alias]), named[alias]):
+            if alias in named and not _same(untied.setdefault(name, named[alias]), named[alias]):
                 raise LayoutMismatch(f"{file}: {alias!r} and {name!r} differ, but zoo.network ties them together")
         return untied
 
@@ -142,9 +145,20 @@ def _is_counter(tensor: Tensor) -> bool:
     return tensor.ndim == 0 and not tensor.is_floating_point()
 
 
+def _same(tensor: Tensor, other: Tensor) -> bool:
+    """Whether two tensors of any kind are one, or have equal values."""
+    return tensor is other or (_is_plain(tensor) and _is_plain(other) and torch.equal(tensor, other))
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    """Whether a tensor has a value of its own at each place, which can be converted to float32."""
+    packed = tensor.is_quantized or tensor.dtype in PACKED
+    return tensor.layout == torch.strided and not packed
+
+
 def _alike(tensor: Tensor, own: Tensor) -> bool:
     """Whether values are the same, but for what half precision rounds away."""
-    if tensor.shape != own.shape or tensor.is_floating_point() != own.is_floating_point():
+    if tensor.shape != own.shape or tensor.is_floating_point() != own.is_floating_point() or not _is_plain(tensor):
         return False
     if not own.is_floating_point():
         return torch.equal(tensor.cpu(), own.cpu().to(tensor.dtype))
@@ -155,7 +169,7 @@ def _check_kind(slot: Slot, tensor: Tensor, file: str) -> None:
     where = f"{file}: tensor {slot.name!r}"
     if tuple(tensor.shape) != slot.shape:
         raise LayoutMismatch(f"{where} has shape {tuple(tensor.shape)}, but in zoo.network {slot.shape}")
-    if not tensor.is_floating_point() or tensor.layout != torch.strided:
+    if not tensor.is_floating_point() or not _is_plain(tensor):
         raise LayoutMismatch(f"{where} holds {_kind(tensor)} values, expected dense floating-point ones")
 
 
