@@ -1,5 +1,6 @@
 """`dwf ls`, `open` and `diff` as people see them; the names that all commands take."""
 
+import json
 import webbrowser
 from pathlib import Path
 
@@ -11,11 +12,24 @@ from pipeline.dag import STAGES
 
 def test_ls_groups_by_experiment(dwf: Dwf, finished: tuple[Path, Done]):
     code, out, _ = dwf("ls", "--store", finished[0])
-    first, *rows = out.splitlines()
+    first, *rows, total = out.splitlines()
     assert code == 0
     assert first.startswith("smoke  ")
     assert [row.split()[:2] for row in rows] == [[stage, finished[1][stage][0].key] for stage in STAGES]
     assert all(row.endswith("latest") for row in rows)
+    assert [part.split()[-3] for part in total.split(", ")] == list(STAGES)
+
+
+def test_show_says_what_an_artifact_takes_on_disk(dwf: Dwf, finished: tuple[Path, Done]):
+    path = finished[1]["pack"][0].path
+    sizes = {file.relative_to(path): file.stat().st_size for file in path.rglob("*") if file.is_file()}
+    contents = json.loads(dwf("show", "pack", "--json", "--store", finished[0])[1])
+    (store,) = contents["stores"]
+    assert f"size      {sum(sizes.values()):,} bytes" in dwf("show", "pack", "--store", finished[0])[1].splitlines()
+    assert store["size"] + sum(contents["files"].values()) == sum(sizes.values())
+    for array in store["arrays"]:
+        folder = Path("weights.zarr") / array["name"]
+        assert array["stored"] == sum(size for file, size in sizes.items() if folder in file.parents)
 
 
 def test_ls_shows_some_stages_or_one_experiment(dwf: Dwf, finished: tuple[Path, Done]):
