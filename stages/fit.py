@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +34,8 @@ from stages.store.refs import Ref
 CHECKPOINT = "checkpoint.pt"
 PROBES = 256
 """Path points, at least, in the held-out loss, and networks in the dispersion."""
+LOOK = 50
+"""Steps after which losses are looked at: each look waits for the device."""
 EVALUATIONS = 10
 """Evaluations of samples in a whole fit."""
 
@@ -41,8 +43,8 @@ EVALUATIONS = 10
 def fit(packed: Ref, params: FitParams, ctx: Context) -> dict[str, Any]:
     """Train on the training members alone; held-out members pick the checkpoint, they never fit.
 
-    Raises Diverged if the loss becomes NaN or Inf, UsageError if the flow is to be conditioned on what isn't known
-    of every member or needs more memory than is free.
+    Raises Diverged naming the step if the loss becomes NaN or Inf, UsageError if the flow is to be conditioned on what
+    isn't known of every member or needs more memory than is free.
     """
     data = flow_data(open_weights(packed), params)
     cost = cost_of(params.velocity, data.dim, data.space)
@@ -130,7 +132,7 @@ class _Trainer:
         """Train up to the next check. Returns the mean loss."""
         state.model.train()
         start, stop = state.step, min(state.step + self.params.check_every_steps, self.params.steps)
-        total, throttle = torch.zeros((), device=self.ctx.device), Throttle(0.5)
+        total, throttle, losses = torch.zeros((), device=self.ctx.device), Throttle(0.5), list[Tensor]()
         for batch in self._batches(start, stop):
             state.model.zero_grad(set_to_none=True)
             loss = self._loss(state.model, batch, state.step)
@@ -140,11 +142,30 @@ class _Trainer:
                     group["lr"] = learning_rate(state.step, self.params)
                 optimizer.step()
             state.average.update_parameters(state.model)
-            total += loss.detach()
+            losses.append(loss.detach())
+            total += losses[-1]
             state.step += 1
+            if len(losses) == LOOK or state.step == stop:
+                self._look(losses, state.step, start)
+                losses.clear()
             if throttle.due():
                 self.ctx.progress(state.step / self.params.steps, _note(state, self.params))
         return float(total) / (stop - start)
+
+    def _look(self, losses: list[Tensor], step: int, saved: int) -> None:
+        """Raise Diverged naming the first of the last steps, up to `step`, whose loss isn't finite."""
+        bad = (~torch.isfinite(torch.stack(losses))).nonzero().flatten().tolist()
+        if bad:
+            what = f"loss, looked at every {LOOK} steps,"
+            self._stop(what, float(losses[bad[0]]), step - len(losses) + bad[0] + 1, saved)
+
+    def _stop(self, what: str, value: float, step: int, saved: int) -> NoReturn:
+        checkpoint, p = self.ctx.out / CHECKPOINT, self.params
+        kept = f"the last checkpoint, of step {saved}, is kept at {checkpoint}" if saved else "no checkpoint before it"
+        raise Diverged(
+            f"fit: the {what} is {value} at step {step} of {p.steps}; {kept}; lower fit.optimizer.lr, now "
+            f"{p.optimizer.lr:g}, or set fit.optimizer.warmup"
+        )
 
     def _batches(self, start: int, stop: int) -> Iterable[Batch]:
         """The batches of these steps; where drawing one takes long, by a worker thread."""
@@ -158,15 +179,14 @@ class _Trainer:
         better on held-out members.
         """
         p, network = self.params, state.average.module.eval()
-        if not math.isfinite(loss):
-            raise Diverged(
-                f"fit: the loss diverged (NaN or Inf) in the block before step {state.step}; lower fit.optimizer.lr"
-            )
         heldout = float(self._loss(network, self.heldout))
-        if all(heldout < row[2] for row in state.curves):
-            state.best = state.weights()
         generated = self._samples(network, PROBES, "dispersion").cpu()
         dispersion = self.data.dispersion(generated)
+        for name, value in zip(COLUMNS[1:], (loss, heldout, dispersion), strict=True):
+            if not math.isfinite(value):
+                self._stop(name.replace("_", " "), value, state.step, int(state.curves[-1][0]) if state.curves else 0)
+        if all(heldout < row[2] for row in state.curves):
+            state.best = state.weights()
         state.curves.append([state.step, loss, heldout, dispersion])
         evaluated, due = (EVALUATIONS * step // p.steps for step in (state.step - p.check_every_steps, state.step))
         if self.monitor and evaluated < due:

@@ -1,1 +1,1 @@
-"""What stages will need, in disk, memory and time, known before anything runs."""
+"""Estimates of the disk, memory and time that a run will take, made before anything runs."""

@@ -1,4 +1,4 @@
-"""How large an experiment is: its numbers of networks, the size of each, of its data, and of its flow."""
+"""The scale of an experiment: its numbers of networks, the size of each, of its data, and of its flow."""
 
 import math
 from collections.abc import Sequence

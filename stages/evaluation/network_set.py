@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from stages.errors import UsageError
 from stages.evaluation.aligned_distance import AlignedDistance, Nearest, Own, Runs, blocks, same_run
 from stages.evaluation.results import Results
 
@@ -37,8 +38,16 @@ class MemberReference:
 
     @cached_property
     def tau(self) -> float:
-        """The (measured) members' own median distance to the nearest one of another run."""
-        return float(self.distance.own.distance.median())
+        """The (measured) members' own median distance to the nearest one of another run.
+
+        Raises UsageError where at least half of them are copies of others, so that there is no such unit.
+        """
+        if not (tau := float(self.distance.own.distance.median())):
+            raise UsageError(
+                "evaluate: at least half of the members are copies of one another, so novelty has no unit; leave "
+                "copies out of the zoo, or name the fact that tells training runs apart as zoo.group"
+            )
+        return tau
 
     @cached_property
     def codes(self) -> Tensor:

@@ -126,15 +126,18 @@ def class_quantities(log_probabilities: Logits, targets: Int[Tensor, " examples"
 def regression_quantities(
     predictions: Float[Tensor, "networks examples"], targets: Float[Tensor, " examples"]
 ) -> Quantities:
-    """Of regressors: Spearman's correlation, mean squared error, absolute errors, R² and mean absolute error."""
+    """Of regressors: Spearman's correlation, mean squared error, absolute errors, mean absolute error, and R² unless all
+    targets are the same.
+    """
+    variance = targets.double().var(correction=0)
     errors = (predictions - targets).abs()
     squares = errors.double().square().mean(1)
     return {
         "scores": spearman(predictions, targets),
         "losses": squares,
         "errors": errors,
-        "r2": 1 - squares / targets.double().var(correction=0),
         "mae": errors.double().mean(1),
+        **({"r2": 1 - squares / variance} if variance > 0 else {}),
     }
 
 

@@ -26,6 +26,9 @@ BAR_QUANTILE = 0.05
 MAX_VALUES = 2**27
 """Weights of members, at most, that samples are compared with."""
 
+SAME = 1e-12
+"""The least distance that counts as the members' own: copies of one another have none."""
+
 
 @dataclass(frozen=True)
 class Monitor:
@@ -60,7 +63,7 @@ class Monitor:
         runs, count = runs_of(self.data.packed), len(self._members)
         run = torch.arange(count) if runs is None else runs[torch.from_numpy(self.data.train_index[:count])]
         distances = torch.cdist(self._members, self._members).masked_fill_(run[:, None] == run, torch.inf)
-        return float(distances.amin(1).median())
+        return max(float(distances.amin(1).median()), SAME)
 
     @cached_property
     def _bar(self) -> float:

@@ -56,4 +56,5 @@ def check_shapes(module: nn.Module, train: Train, name: str) -> None:
                 "width of 1 for an mlp, x.squeeze(-1) in the forward of others"
             )
     elif len(shape) != 2 or shape[1] < classes:
-        raise UsageError(f"zoo.network has {shape[-1]} outputs, but {name} has {classes} classes")
+        found = "one number as its output" if len(shape) == 1 else f"{shape[-1]} outputs"
+        raise UsageError(f"zoo.network has {found}, but {name} has {classes} class{'es' * (classes > 1)}")

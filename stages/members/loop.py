@@ -1,6 +1,6 @@
 """The training loop: networks stacked, or one after the other, each with random draws of its own."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -95,13 +95,17 @@ class _TrainingRun:
     data: Train
 
     def rows_at(self, eval_steps: Sequence[int], initial: Tensor, reporter: ProgressReporter) -> Tensor:
-        """Train from the initial rows through the last of the steps. Returns rows [eval_steps, members, parameters]."""
+        """Train from the initial rows through the last of the steps, or the epoch in which all members diverged.
+
+        Returns rows [eval_steps, members, parameters].
+        """
         recipe, layout = self.recipe, Layout.of_module(self.module)
         stacked = self._initial_state(layout, initial.to(self._device))
         weights = [stacked[slot.name].requires_grad_() for slot in layout.parameter_layout.slots]
         optimizer, step, steps = optimizer_for(recipe, weights), 0, eval_steps[-1]
         rows = [initial.to(self._device)] if 0 in eval_steps else []
         for epoch in range(ceil(steps / steps_per_epoch(recipe, self.data))):
+            total = torch.zeros(())
             with self._dropout(epoch):
                 for inputs, targets in islice(self._batches(epoch), steps - step):
                     set_learning_rate(optimizer, recipe, step, steps)
@@ -114,7 +118,10 @@ class _TrainingRun:
                     step += 1
                     reporter.step(step, steps, lambda total=total: total.item() / len(self.members))
                     if step in eval_steps:
-                        rows.append(layout.flatten({name: tensor.detach() for name, tensor in stacked.items()}))
+                        rows.append(_rows(layout, stacked))
+            if step < steps and not torch.isfinite(total) and not layout.finite(_rows(layout, stacked)).any():
+                rows += [_rows(layout, stacked)] * (len(eval_steps) - len(rows))  # what is NaN remains NaN
+                break
         return torch.stack(rows)
 
     @property
@@ -160,6 +167,11 @@ class _TrainingRun:
             before = torch.cuda.get_rng_state(self._device) if cuda else torch.get_rng_state()
             self.module(self.data.inputs[:2])
             return not torch.equal(before, torch.cuda.get_rng_state(self._device) if cuda else torch.get_rng_state())
+
+
+def _rows(layout: Layout, stacked: Mapping[str, Tensor]) -> Tensor:
+    """The members' rows as they are."""
+    return layout.flatten({name: tensor.detach() for name, tensor in stacked.items()})
 
 
 VECTOR_WIDTH = 16

@@ -1,11 +1,13 @@
 """The base of every stage's parameters."""
 
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 P = TypeVar("P", bound=BaseModel)
+Seed = Annotated[int, Field(ge=0, lt=2**64)]
+"""A seed of random draws: 64 bits, as generators take them."""
 
 
 class Params(BaseModel):

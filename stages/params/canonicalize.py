@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import NonNegativeInt, PositiveInt
 
-from stages.params.base import Params
+from stages.params.base import Params, Seed
 
 
 class CanonicalizeParams(Params):
@@ -31,5 +31,5 @@ class CanonicalizeParams(Params):
     """Training inputs on which every member's outputs are compared before and after alignment."""
     barrier_members: NonNegativeInt = 4
     """Members whose loss barrier to the reference is measured on validation data, before and after. 0: none."""
-    seed: NonNegativeInt = 0
+    seed: Seed = 0
     """Seed of the random order in which permutation groups are matched."""

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from stages.params.base import Params
+from stages.params.base import Params, Seed
 from stages.params.dataset import Dataset
 from stages.params.zoo import Recipe
 
@@ -87,5 +87,5 @@ class EvaluateParams(Params):
     """Fine-tuning on the zoo's own data. None: none; {}: with all defaults."""
     transfer: tuple[Transfer, ...] = ()
     """Data sets that networks are transferred to; none by default."""
-    seed: NonNegativeInt = 0
+    seed: Seed = 0
     """Seed of the baselines, of the choices of members, and of further training."""

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
+from pydantic import Field, PositiveInt, field_validator, model_validator
 
-from stages.params.base import Params
+from stages.params.base import Params, Seed
 from stages.params.dataset import Dataset
 from stages.params.network import Network
 from stages.params.where import Condition, parse_condition
@@ -35,7 +35,7 @@ class ExternalZoo(Params):
     the other's neighbour. None: each network is a run of its own."""
     shard_size: PositiveInt | None = None
     """Networks read and stored together, which bounds memory. None: as many as make one GiB of files, 500 at most."""
-    seed: NonNegativeInt = 0
+    seed: Seed = 0
     """Seed of the split into members and held-out members."""
 
     @model_validator(mode="before")

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, TypeAdapter, model_validator
 
-from stages.params.base import Params
+from stages.params.base import Params, Seed
 
 CONDITIONS = ("initialisation", "validation_score", "validation_loss", "dataset")
 """What every zoo knows of its members and flows may be conditioned on; zoos trained elsewhere report more."""
@@ -228,7 +228,7 @@ class FitParams(Params):
     `space: {kind: tokens}`, data, and a small chain of Linear and Conv2d layers."""
     precision: Literal["fp32", "tf32", "bf16"] = "fp32"
     """Precision of matrix products: `tf32` takes effect on CUDA only; `bf16` is faster where processors support it."""
-    seed: NonNegativeInt = 0
+    seed: Seed = 0
     """Seed of the velocity network's initial weights, of batches, noise and times."""
 
     @model_validator(mode="after")

@@ -6,13 +6,12 @@ from pydantic import (
     BeforeValidator,
     Field,
     NonNegativeFloat,
-    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     model_validator,
 )
 
-from stages.params.base import Params
+from stages.params.base import Params, Seed
 from stages.params.imported_sample import ImportedSample
 from stages.params.network import BatchNorm
 
@@ -45,7 +44,7 @@ class SampleParams(Params):
     amplifies it."""
     batchnorm: BatchNorm = BatchNorm()
     """Re-estimation of BatchNorm statistics: of generated networks and, in evaluate, of all others alike."""
-    seed: NonNegativeInt = 0
+    seed: Seed = 0
     """Seed of the source noise and of the members that integration starts from."""
 
     def modules(self) -> tuple[str, ...]:

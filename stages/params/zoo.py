@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from stages.params.base import Params
+from stages.params.base import Params, Seed
 from stages.params.checkpoints import ImportedZoo
 from stages.params.dataset import Dataset
 from stages.params.matrix import MatrixZoo
@@ -135,7 +135,7 @@ class ZooParams(Params):
     are trained stacked; others one after the other, where 1 to 4 lose least to an interruption."""
     max_retries: NonNegativeInt = 2
     """Further seeds tried for a member whose training diverged (NaN or Inf)."""
-    seed: NonNegativeInt = 0
+    seed: Seed = 0
     """Seed from which every member's own seed is derived."""
 
     @model_validator(mode="after")

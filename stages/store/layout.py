@@ -98,10 +98,12 @@ class Layout:
         return torch.cat([part.to(torch.float32) for part in parts], dim=-1)
 
     def finite(self, rows: Float[Tensor, "networks parameters"]) -> Bool[Tensor, " networks"]:
-        """Which rows hold a network that can be used: numbers throughout, but for the -inf of masks among buffers."""
+        """Which rows hold a network that can be used: numbers throughout, whose squares add up to one, but for the -inf
+        of masks among buffers.
+        """
         size = self.parameter_layout.size
-        buffers = rows[:, size:]
-        return torch.isfinite(rows[:, :size]).all(1) & (buffers < torch.inf).all(1)
+        lengths, buffers = torch.linalg.vector_norm(rows[:, :size], dim=1), rows[:, size:]
+        return torch.isfinite(lengths.square()) & (buffers < torch.inf).all(1)
 
     def check(self, tensors: Mapping[str, Tensor]) -> None:
         """Raise LayoutMismatch unless the tensors have this layout's names and trailing shapes."""

@@ -88,7 +88,9 @@ class WeightsWriter:
             raise ValueError(f"rows {start}:{stop} don't fill whole chunks of {self.step} rows")
         if not (finite := self.layout.finite(rows)).all():
             bad = start + int((~finite).nonzero()[0])
-            raise Diverged(f"{self.names[bad]} has weights that aren't finite; nothing of this block was stored")
+            raise Diverged(
+                f"{self.names[bad]} has weights that aren't finite (or their squares); nothing of this block was stored"
+            )
         with zarr.config.set({"array.write_empty_chunks": True}):
             self.array[start:stop] = rows.detach().cpu().numpy()
 

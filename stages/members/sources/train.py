@@ -1,5 +1,6 @@
 """Members that are trained here, each from its own seed, and from fallback seeds if training diverges."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 from stages.context import Context
 from stages.datasets import Train, Validation
-from stages.errors import Diverged
+from stages.errors import Diverged, UsageError
 from stages.members import own_training
 from stages.members.data import Data
 from stages.members.loop import train_members
@@ -29,7 +30,7 @@ def shards(params: ZooParams) -> list[Shard]:
 def make(params: ZooParams, shard: Shard, module: nn.Module, data: Data, ctx: Context) -> Members:
     """Train the members of one shard, those of each data set together.
 
-    Raises Diverged naming the member that no fallback seed could train.
+    Raises Diverged naming the member that no fallback seed could train, UsageError if two came out alike.
     """
     members = np.arange(shard.start, shard.stop)
     attempts, turns = np.zeros(len(members), dtype=np.int64), members % len(data)
@@ -39,6 +40,7 @@ def make(params: ZooParams, shard: Shard, module: nn.Module, data: Data, ctx: Co
             share = replace(ctx, progress=part_of(ctx.progress, turn, len(data)))
             trained, attempts[index] = _train_with_fallbacks(module, params, members[index], splits, share)
             rows[torch.from_numpy(index)] = trained
+    _check_different(params, zip((row.tobytes() for row in rows.cpu().numpy()), shard.names, strict=True))
     initialisations = [params.initialisation(i) for i in members.tolist()]
     return rows, {
         "seed": members,
@@ -50,8 +52,8 @@ def make(params: ZooParams, shard: Shard, module: nn.Module, data: Data, ctx: Co
 
 
 def summarize(params: ZooParams, zoo: Shards) -> dict[str, Any]:
-    """How many members were trained from a fallback seed."""
-    del params
+    """How many members were trained from a fallback seed. Raises UsageError if two came out as the same network."""
+    _check_different(params, zip(map(bytes, zoo.facts("sha256")), zoo.names, strict=True))
     return {"retrained": int((zoo.facts("attempt") > 0).sum())}
 
 
@@ -69,11 +71,23 @@ def _train_with_fallbacks(
             attempts[diverged] = attempt
             rows[diverged] = _train(module, params, members[diverged], attempt, splits, ctx)
     if len(diverged := _diverged(rows, layout)):
+        mend = "mend zoo.recipe.train" if isinstance(params.recipe, RecipeFactory) else "lower zoo.recipe.lr"
         raise Diverged(
-            f"zoo: member-{members[diverged[0]]:05d} diverged (NaN or Inf) from its own seed and {params.max_retries} "
-            "fallback seeds; lower its learning rate"
+            f"zoo: member-{members[diverged[0]]:05d} diverged (NaN, Inf or weights whose squares are) from its own "
+            f"seed and {params.max_retries} fallback seeds; {mend}"
         )
     return rows, attempts
+
+
+def _check_different(params: ZooParams, contents: Iterable[tuple[bytes, str]]) -> None:
+    """Raise UsageError if two members are the same network: one could be held out, the other learned from."""
+    seen: dict[bytes, str] = {}
+    for content, name in contents:
+        if (first := seen.setdefault(content, name)) != name:
+            mend = "lower zoo.recipe.lr or weight_decay"
+            if isinstance(params.recipe, RecipeFactory):
+                mend = f"zoo.recipe.train ({params.recipe.train}) must train what it is given, or draw from its seed"
+            raise UsageError(f"zoo: {first} and {name} came out of training as the same network; {mend}")
 
 
 def _train(
