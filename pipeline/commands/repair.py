@@ -5,12 +5,13 @@ from typing import Annotated
 
 import typer
 
-from pipeline.commands.options import Artifact, Data, Store, complete_configuration, store_root
+from pipeline.commands.options import Artifact, Data, Store, complete_configuration, store_root, trusts
 from pipeline.commands.terminal import Terminal, command, interruptible
 from pipeline.dag import STAGES
 
 
 @command
+@trusts
 def repair(
     terminal: Terminal,
     artifact: Artifact,
