@@ -88,6 +88,7 @@ def publish(work: Path, final: Path, manifest: dict[str, Any]) -> Manifest:
     """Turn a built folder into an artifact: digest its files, write the manifest last, flush, rename.
 
     `manifest` is everything but `files`, `digest` and `seal`. A damaged artifact under the final name is replaced.
+    Once it returns, no power cut can take the artifact away; before, none can leave a false one under the final name.
     """
     for leftover in [*work.rglob("*.tmp*"), *work.rglob("*.partial")]:  # of killed writers: ours, and Zarr's
         shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink(missing_ok=True)
@@ -97,10 +98,12 @@ def publish(work: Path, final: Path, manifest: dict[str, Any]) -> Manifest:
     (work / f"{MANIFEST}.tmp").write_text(full.model_dump_json(indent=1))
     flush(work)
     os.rename(work / f"{MANIFEST}.tmp", work / MANIFEST)
+    flush_one(work)
     if final.exists():
         shutil.rmtree(final)
     os.rename(work, final)
     flush_one(final.parent)
+    flush_one(final.parent.parent)  # in a new store the stage's folder is new, too
     return full
 
 

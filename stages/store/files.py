@@ -46,10 +46,15 @@ def flush_one(path: Path) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A path to write to; what lies there takes the place of `path` once the block ends without an error."""
+    """A path to write to; flushed to disk, the file there takes the place of `path` if the block ends without an error.
+
+    A name that reaches the disk before what the file holds would leave it empty or torn after a power cut.
+    """
     partial = path.with_name(f"{path.name}.tmp")
     yield partial
+    flush_one(partial)
     os.replace(partial, path)
+    flush_one(path.parent)
 
 
 def write_json(path: Path, value: Any) -> None:

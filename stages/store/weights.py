@@ -1,5 +1,6 @@
 """Networks as rows of one array: the format that the zoo, the packed and the sampled networks share."""
 
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -40,26 +41,23 @@ class WeightsWriter:
         attrs: Mapping[str, Any],
         compression: Compression = None,
     ) -> None:
-        """Create the store at `path`, or take up the half-written one of the same shape that lies there."""
+        """Create the store at `path`; of a half-written one of the same shape that lies there, chunks are kept."""
         self.path, self.layout, self.names = path, layout, list(names)
         shape = (len(self.names), layout.size)
         plan = plan_chunks(*shape)
-        if (path / "weights" / "zarr.json").exists():
-            self.group = zarr.open_group(path, mode="r+", use_consolidated=False)  # which would go stale
-        else:
-            (path / "zarr.json").unlink(missing_ok=True)  # of a writer killed before its array was there
-            self.group = create_group(path, "weights", {"layout": layout.to_json(), **attrs})
-            create_array(
-                self.group,
-                "weights",
-                ("network", "parameter"),
-                shape,
-                np.float32,
-                chunks=plan.chunk,
-                shards=plan.shard,
-                compression=compression,
-                attrs={"long_name": "parameters in state-dict order"},
-            )
+        _remove_all_but_chunks(path)
+        self.group = create_group(path, "weights", {"layout": layout.to_json(), **attrs})
+        create_array(
+            self.group,
+            "weights",
+            ("network", "parameter"),
+            shape,
+            np.float32,
+            chunks=plan.chunk,
+            shards=plan.shard,
+            compression=compression,
+            attrs={"long_name": "parameters in state-dict order"},
+        )
         array = self.group["weights"]
         assert isinstance(array, zarr.Array)
         self.array = array
@@ -112,6 +110,14 @@ class WeightsWriter:
         stored = np.frombuffer(digests, dtype=np.uint8).reshape(-1, 32)
         put(self.group, "sha256", Named(("network", "digest_byte"), stored))
         return finish(self.group, self.path, {"weights": digests})
+
+
+def _remove_all_but_chunks(path: Path) -> None:
+    """Clear what a killed writer left beside its chunks: torn by a power cut it couldn't be read, and has no checksum."""
+    array, chunks = path / "weights", path / "weights" / "c"
+    for entry in [*path.glob("*"), *array.glob("*"), *chunks.rglob("*.partial")]:
+        if entry not in (array, chunks):
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
 def _layout_table(layout: Layout) -> dict[str, Named]:
