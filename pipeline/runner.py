@@ -9,9 +9,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from importlib import metadata
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from filelock import FileLock
 from pipeline.config import Experiment
 from pipeline.dag import dag
 from pipeline.keys import KEY_FORMAT, differences, key_of, sources
-from pipeline.revision import commit
+from pipeline.revision import versions
 from stages.content_hashes import MEMORY, remembered_in
 from stages.errors import DwfError, Interrupted, NotComplete
 from stages.store.artifact import (
@@ -42,7 +41,6 @@ UNITS = {"zoo": ("shards", "make_shard")}
 """Stages that consist of units which may run side by side: the functions that list them and that do one."""
 MAX_NAMED = 6
 """Changed files that a plan names."""
-LIBRARIES = ("torch", "zarr", "numpy", "scipy", "pydantic", "dwf")
 
 Watch = Callable[[str, float, str], None]
 """Called with a stage's name, the fraction of it that is done, and a note on where it is."""
@@ -154,7 +152,8 @@ class Runner:
     def _existing(self, stage: str, key: str) -> Ref | None:
         ref = find(self.root, stage, key)
         if ref:
-            note_latest(self.root, stage, self.experiment.name, key)
+            with suppress(OSError):  # nothing has to be written to use what is there, on a read-only disk or a full one
+                note_latest(self.root, stage, self.experiment.name, key)
             shutil.rmtree(work_path(self.root, stage, key), ignore_errors=True)
         return ref
 
@@ -275,13 +274,6 @@ def _explained(work: Path) -> Iterator[None]:
             f"{error.filename or work}: can't write here ({error.strerror}); free space there or choose another root "
             "with --store, then run the same command: finished work is kept"
         ) from error
-
-
-def versions() -> dict[str, str]:
-    """The versions of Python and of the libraries that decide about results, and the sources' commit, if any."""
-    libraries = {name: metadata.version(name) for name in LIBRARIES}
-    own = commit()
-    return {"python": platform.python_version()} | libraries | ({"commit": own} if own else {})
 
 
 def _device_name(name: str) -> str:
