@@ -3,6 +3,7 @@
 import atexit
 import os
 import sys
+import threading
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,7 @@ def run() -> int:
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     sys.stdout, sys.stderr = _writable(sys.stdout), _writable(sys.stderr)
     warnings.showwarning = _one_line_each()
+    threading.excepthook = _leave_disks_to_the_command
     try:
         importable(Path.cwd())
         from pipeline.cli import app
@@ -90,6 +92,12 @@ def _one_line_each() -> Callable[..., None]:
             sys.stderr.write(f"dwf: {message}\n")
 
     return show
+
+
+def _leave_disks_to_the_command(failure: threading.ExceptHookArgs) -> None:
+    """Let a thread of a library, such as the writer of events, say nothing of a disk that the command will explain."""
+    if os.environ.get("DWF_DEBUG") or not isinstance(failure.exc_value, OSError):
+        threading.__excepthook__(failure)
 
 
 def leave(code: int) -> NoReturn:

@@ -1,12 +1,22 @@
-"""The revision of the sources that run: the commit of their working tree, where they are in one."""
+"""What runs: versions of Python and libraries, and the commit of the sources, where they are in a working tree."""
 
+import platform
 import subprocess
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent.parent
 LENGTH = 12
 """Digits of a commit's name."""
+LIBRARIES = ("torch", "zarr", "numpy", "scipy", "pydantic", "dwf")
+
+
+def versions() -> dict[str, str]:
+    """The versions of Python and of the libraries that decide about results, and the sources' commit, if any."""
+    libraries = {name: metadata.version(name) for name in LIBRARIES}
+    own = commit()
+    return {"python": platform.python_version()} | libraries | ({"commit": own} if own else {})
 
 
 @cache

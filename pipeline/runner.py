@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from importlib import metadata
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from pipeline.config import Experiment
 from pipeline.dag import dag
 from pipeline.keys import KEY_FORMAT, key_of, sources
 from pipeline.plan_reasons import why
-from pipeline.revision import commit
+from pipeline.revision import versions
 from pipeline.run_records import RecordedRun, recorded
 from stages.content_hashes import MEMORY, remembered_in
 from stages.errors import DwfError, Interrupted, NotComplete
@@ -41,7 +40,6 @@ from stages.trust import trusting
 
 UNITS = {"zoo": ("shards", "make_shard")}
 """Stages that consist of units which may run side by side: the functions that list them and that do one."""
-LIBRARIES = ("torch", "zarr", "numpy", "scipy", "pydantic", "dwf")
 
 Watch = Callable[[str, float, str], None]
 """Called with a stage's name, the fraction of it that is done, and a note on where it is."""
@@ -164,7 +162,7 @@ class Runner:
     def _existing(self, stage: str, key: str) -> Ref | None:
         ref = find(self.root, stage, key)
         if ref:
-            with suppress(OSError):  # a store that can only be read is as good
+            with suppress(OSError):  # nothing has to be written to use what is there, on a read-only disk or a full one
                 note_latest(self.root, stage, self.experiment.name, key)
             shutil.rmtree(work_path(self.root, stage, key), ignore_errors=True)
         return ref
@@ -289,13 +287,6 @@ def _explained(work: Path) -> Iterator[None]:
             f"{error.filename or work}: can't write here ({error.strerror}); free space there or choose another root "
             "with --store, then run the same command: finished work is kept"
         ) from error
-
-
-def versions() -> dict[str, str]:
-    """The versions of Python and of the libraries that decide about results, and the sources' commit, if any."""
-    libraries = {name: metadata.version(name) for name in LIBRARIES}
-    own = commit()
-    return {"python": platform.python_version()} | libraries | ({"commit": own} if own else {})
 
 
 def _device_name(name: str) -> str:

@@ -15,7 +15,7 @@ from pipeline.prefect.discovery import home_of
 from pipeline.prefect.server import MARK
 from stages.store.artifact import FOLDERS, MANIFEST, read_manifest
 
-PATIENCE = 600.0
+PATIENCE = 100.0
 """Seconds that anything may take while ten runs share two cores."""
 
 
@@ -70,13 +70,36 @@ def leftovers(store: Path) -> list[str]:
 
 def servers(store: Path) -> list[int]:
     """The processes of a store's Prefect servers (Linux)."""
-    return [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _serves(pid, home_of(store))]
+    return [pid for pid in _processes() if _serves(pid, home_of(store))]
 
 
-def _serves(pid: int, home: Path) -> bool:
+def children(process: int) -> list[int]:
+    """The processes that a process started and that go on."""
+    return [pid for pid in _processes() if _state(pid)[1] == process and alive(pid)]
+
+
+def alive(process: int) -> bool:
+    """Whether a process goes on; one that has ended and that nobody has waited for doesn't."""
+    return _state(process)[0] not in "ZX"
+
+
+def _processes() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def _state(process: int) -> tuple[str, int]:
+    """A process's state, X if there is none, and its parent."""
     try:
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        return MARK.encode() in command and Path(f"/proc/{pid}/cwd").samefile(home)
+        state, parent = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[:2]
+    except OSError:
+        return "X", 0
+    return state, int(parent)
+
+
+def _serves(process: int, home: Path) -> bool:
+    try:
+        command = Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")
+        return MARK.encode() in command and Path(f"/proc/{process}/cwd").samefile(home)
     except OSError:  # ended meanwhile
         return False
 

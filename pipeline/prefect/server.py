@@ -5,6 +5,7 @@ They are for whoever owns the store: a page of another site has no say in them, 
 
 import importlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -22,6 +23,8 @@ from stages.errors import DwfError
 
 MARK = "pipeline.prefect.server"
 """The module that a server's process runs, by which it is recognized."""
+NEEDED_BYTES = 2**20
+"""Free space below which a server fails for that."""
 
 
 @dataclass
@@ -50,6 +53,8 @@ class Server:
             time.sleep(0.1)
 
     def _last_words(self) -> str:
+        if shutil.disk_usage(self.log.parent).free < NEEDED_BYTES:
+            return f"no space is left on the disk of {self.log.parent}"
         lines = self.log.read_text(errors="replace").strip().splitlines()
         return lines[-1].strip() if lines else "it said nothing"
 

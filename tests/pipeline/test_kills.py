@@ -21,6 +21,8 @@ import httpx
 import pytest
 from processes import (
     PATIENCE,
+    alive,
+    children,
     digests,
     finished_units,
     leftovers,
@@ -139,8 +141,7 @@ def killed(kill: Kill, store: Path, process: int, delay: float) -> bool:
         wait_until(lambda: servers(store) or not alive(process))
         victims = servers(store)
     time.sleep(delay)
-    killed = [_kill(victim) for victim in victims]
-    return any(killed)
+    return sum(_kill(victim) for victim in victims) > 0
 
 
 def _kill(process: int) -> bool:
@@ -148,14 +149,6 @@ def _kill(process: int) -> bool:
         return False
     os.kill(process, signal.SIGKILL)
     return True
-
-
-def alive(process: int) -> bool:
-    """Whether a process goes on; one that nobody has waited for yet doesn't."""
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def explained(said: str) -> bool:
@@ -167,6 +160,7 @@ class Deployment(NamedTuple):
     """What `dwf up` serves."""
 
     up: Popen[bytes]
+    store: Path
     url: str
 
     def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
@@ -181,16 +175,11 @@ class Deployment(NamedTuple):
 
     def worker(self) -> int:
         """The process that carries out the run, once it is there: the child of `dwf up` that is no server."""
-        found: list[int] = []
+        wait_until(self._workers, often=0.01)
+        return self._workers()[0]
 
-        def look() -> list[int]:
-            children = Path(f"/proc/{self.up.pid}/task").glob("*/children")
-            pids = {int(pid) for file in children for pid in file.read_text().split()}
-            found[:] = sorted(pid for pid in pids if b"flow" in Path(f"/proc/{pid}/cmdline").read_bytes())
-            return found
-
-        wait_until(look)
-        return found[0]
+    def _workers(self) -> list[int]:
+        return sorted(set(children(self.up.pid)) - set(servers(self.store)))
 
     def last_state(self) -> str:
         """How the latest run stands."""
@@ -206,7 +195,7 @@ def served(store: Path, log: Path) -> Iterator[Deployment]:
         wait_until(lambda: "is served" in log.read_text() or up.poll() is not None)
         record = UpRecord.read(home_of(store))
         assert record, log.read_text()
-        yield Deployment(up, record.url)
+        yield Deployment(up, store, record.url)
         up.send_signal(signal.SIGINT)
         assert up.wait(60) in (0, 130), log.read_text()
         assert "Traceback" not in log.read_text()
