@@ -104,7 +104,7 @@ def shards_of(index: Path) -> list[Path]:
 def _no_file(index: Path, name: Path) -> bool:
     """Whether something else lies there, a folder, a pipe or a device; one that isn't there yet counts as a file."""
     path = index.parent / name
-    return path.exists() and not path.is_file()
+    return "\0" in name.name or (path.exists() and not path.is_file())
 
 
 def files_of(path: Path) -> list[Path]:

@@ -3,6 +3,7 @@
 import zipfile
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,13 @@ def check_saved(path: Path, file: zipfile.ZipFile) -> None:
         )
 
 
+def check_pickle(path: Path) -> None:
+    """Raise UsageError if a pickle makes a bytearray, which torch.load lets be of any size."""
+    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+        if content.find(b"\nbytearray\n") >= 0:
+            raise UsageError(f"{path}: refused, as it holds a bytearray, and that may be of any size; {SAVE}")
+
+
 def check_content(path: Path, content: Any, records: Counter[int] | None = None) -> None:
     """Check what was read, before anything is done with it; `records` has the sizes of the values that are stored.
 
@@ -69,7 +77,8 @@ def check_content(path: Path, content: Any, records: Counter[int] | None = None)
     values of their own, and Damaged if a tensor's values aren't one of the records.
     """
     size = path.stat().st_size
-    todo, parts, declared = [(content, 0)], 0, 0
+    todo: list[tuple[Any, int]] = [([content], 0)]
+    parts = declared = 0
     stored: dict[int, int] = {}
     while todo:
         value, depth = todo.pop()

@@ -19,6 +19,9 @@ USUAL = ("state_dict", "model_state_dict", "model", "net", "network", "weights")
 SWAPPED = {"state_dict": "current_model_state"}
 """Places of a moving average if the other place is there, which then has the weights (Lightning's WeightAveraging)."""
 
+LISTED = 8
+"""Most places that a message lists."""
+
 Group = list[str]
 """Places that differ in nothing but numbers, such as `seed0` and `seed1`: networks of one kind."""
 
@@ -101,8 +104,10 @@ def _fits(group: Group, sets: Sets, expected: Expected) -> bool:
 def _weights_and_averages(sets: Sets, key: str, ema: bool) -> tuple[list[Group], list[Group]]:
     """What is wanted and the other, of weights and moving averages."""
     groups = _grouped(sets, key)
-    averages = [group for group in groups if _depth(group[0] if ema else group[0].removeprefix(key), sets)]
-    weights = [group for group in groups if group not in averages]
+    averages, weights = list[Group](), list[Group]()
+    for group in groups:
+        averaged = _depth(group[0] if ema else group[0].removeprefix(key), sets)
+        (averages if averaged else weights).append(group)
     if not ema:
         return weights, averages
     return averages or [group for group in weights if "n_averaged" in sets[group[0]]], weights
@@ -142,9 +147,10 @@ def _likeliest(path: Path, groups: list[Group]) -> Group:
 
 
 def _listed(groups: list[Group]) -> str:
-    """The first place of each group."""
-    more = {group[0]: f" and {len(group) - 1} like it" if len(group) > 1 else "" for group in groups}
-    return ", ".join((repr(place) if place else "the file's top level") + rest for place, rest in more.items())
+    """The first place of each group, of the first few groups."""
+    more = {group[0]: f" and {len(group) - 1} like it" if len(group) > 1 else "" for group in groups[:LISTED]}
+    places = [(repr(place) if place else "the file's top level") + rest for place, rest in more.items()]
+    return ", ".join([*places, *([f"and {len(groups) - LISTED} more"] if len(groups) > LISTED else [])])
 
 
 def _networks(group: Group, sets: Sets, expected: Expected, notes: list[str]) -> Checkpoints:

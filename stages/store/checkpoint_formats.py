@@ -6,7 +6,9 @@ import struct
 import zipfile
 import zlib
 from collections import Counter
+from io import BytesIO
 from pathlib import Path
+from stat import S_ISREG
 from threading import Lock
 from tokenize import TokenError
 from typing import Any
@@ -19,13 +21,14 @@ from torch import Tensor
 
 from stages.checkpoint_paths import INDEX, shards_of
 from stages.errors import Damaged, DwfError, UsageError
-from stages.store.checkpoint_bounds import check_archive, check_content, check_saved
+from stages.store.checkpoint_bounds import check_archive, check_content, check_pickle, check_saved
 from stages.store.stand_ins import STAND_INS, Array
 
 KNOWN = "safetensors, a file of torch.save, .npz, or an index of shards"
 ENDINGS = (".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".npz", ".tar")
 """Names by which a file whose content says nothing is taken for a torn checkpoint rather than for another thing."""
 AGAIN = "write it anew by torch.save(model.state_dict(), ...) or as safetensors"
+ANEW = "copy or write it anew"
 OTHERS = {
     b"\x93NUMPY": "a bare numpy array, whose tensors have no names; source: matrix reads one with a table of them",
     b"\x89HDF": "an HDF5 file",
@@ -95,13 +98,16 @@ def _unknown(path: Path, start: bytes) -> DwfError:
 
 
 def _start(path: Path) -> bytes:
-    if path.exists() and not path.is_file():  # a pipe would wait for a writer
-        raise UsageError(f"{path}: a folder, a pipe or a device, expected a file: {KNOWN}")
     try:
-        with path.open("rb") as file:
-            return file.read(TAR + 5)
-    except OSError as error:
-        raise Damaged(f"{path}: not readable ({error.strerror}); mend that, or leave it out") from error
+        regular = S_ISREG(path.stat().st_mode)
+        with path.open("rb") if regular else BytesIO() as file:  # a pipe would wait for a writer
+            start = file.read(TAR + 5)
+    except (OSError, ValueError) as error:  # the latter: NUL in a name
+        reason = getattr(error, "strerror", error)
+        raise Damaged(f"{path}: not readable ({reason}); mend that, or leave it out") from error
+    if not regular:
+        raise UsageError(f"{path}: a folder, a pipe or a device; expected {KNOWN}")
+    return start
 
 
 def as_tensor(value: object) -> Tensor | None:
@@ -126,7 +132,7 @@ def _mapped(path: Path) -> dict[str, Tensor]:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping, only keys()
     except (SafetensorError, *BROKEN) as error:
-        raise Damaged(f"{path}: not a whole safetensors file ({_first_line(error)})") from error
+        raise Damaged(f"{path}: not a whole safetensors file ({_first_line(error)}); {ANEW}") from error
 
 
 def _unzipped(path: Path) -> tuple[Any, Counter[int] | None]:
@@ -142,7 +148,7 @@ def _unzipped(path: Path) -> tuple[Any, Counter[int] | None]:
             check_saved(path, file)
             records = Counter(entry.file_size for entry in file.infolist())
     except BROKEN as error:
-        raise Damaged(f"{path}: not a whole checkpoint ({_first_line(error)})") from error
+        raise Damaged(f"{path}: not a whole checkpoint ({_first_line(error)}); {ANEW}") from error
     return _unpickled(path, zipped=True), records
 
 
@@ -153,11 +159,12 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
     except BROKEN as error:
         if "Object arrays" in str(error):
             raise UsageError(f"{path}: refused, as it holds pickled objects; save arrays of numbers alone") from error
-        raise Damaged(f"{path}: not a whole checkpoint ({_first_line(error)})") from error
+        raise Damaged(f"{path}: not a whole checkpoint ({_first_line(error)}); {ANEW}") from error
 
 
 def _unpickled(path: Path, zipped: bool) -> Any:
     """What `torch.save` wrote, as far as that is plain data; objects of STAND_INS are left out."""
+    check_pickle(path)
     mmap = zipped and path.suffix != ".safetensors"  # which torch.load takes for one by that name
     try:
         with (
@@ -173,7 +180,7 @@ def _unpickled(path: Path, zipped: bool) -> Any:
     except BROKEN as error:
         if "magic number" in str(error):
             raise UsageError(f"{path}: a pickle that torch.save didn't write, refused; {AGAIN}") from error
-        raise Damaged(f"{path}: not a whole checkpoint ({_first_line(error)})") from error
+        raise Damaged(f"{path}: not a whole checkpoint ({_first_line(error)}); {ANEW}") from error
 
 
 def _refusal(path: Path, error: pickle.UnpicklingError) -> UsageError:
