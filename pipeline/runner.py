@@ -2,8 +2,6 @@
 
 import errno
 import importlib
-import platform
-import resource
 import shutil
 import threading
 import time
@@ -20,7 +18,7 @@ from pipeline.config import Experiment
 from pipeline.dag import dag
 from pipeline.keys import KEY_FORMAT, key_of, sources
 from pipeline.plan_reasons import why
-from pipeline.revision import versions
+from pipeline.provenance import device_name, peak_memory_mb, versions
 from pipeline.run_records import RecordedRun, recorded
 from stages.content_hashes import MEMORY, remembered_in
 from stages.errors import DwfError, Interrupted, NotComplete
@@ -193,9 +191,9 @@ class Runner:
                     "versions": versions(),
                     "created": now(),
                     "seconds": round(time.monotonic() - started, 3),
-                    "device": _device_name(self.experiment.device),
+                    "device": device_name(self.experiment.device),
                     "threads": self.experiment.threads,
-                    "peak_memory_mb": _peak_memory_mb(),
+                    "peak_memory_mb": peak_memory_mb(),
                     "summary": summary,
                 },
             )
@@ -287,18 +285,3 @@ def _explained(work: Path) -> Iterator[None]:
             f"{error.filename or work}: can't write here ({error.strerror}); free space there or choose another root "
             "with --store, then run the same command: finished work is kept"
         ) from error
-
-
-def _device_name(name: str) -> str:
-    """The processor's or the GPU's name."""
-    import torch
-
-    from stages.context import pick_device
-
-    device = pick_device(name)
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
-
-
-def _peak_memory_mb() -> float:
-    """The process's largest resident size so far."""
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)

@@ -16,7 +16,7 @@ from pipeline.console import GAP, fitting
 from pipeline.keys import KEY_FORMAT, sources
 from pipeline.listener import Silent
 from pipeline.loggers.run_log import logged
-from pipeline.revision import versions
+from pipeline.provenance import versions
 from pipeline.sweep.points import Point
 from pipeline.sweep.run import Results
 from pipeline.sweep.spec import Sweep, short_names

@@ -1,6 +1,7 @@
-"""What runs: versions of Python and libraries, and the commit of the sources, where they are in a working tree."""
+"""What a result comes from, beside its parameters: versions, the sources' commit, the device and the memory used."""
 
 import platform
+import resource
 import subprocess
 from functools import cache
 from importlib import metadata
@@ -17,6 +18,21 @@ def versions() -> dict[str, str]:
     libraries = {name: metadata.version(name) for name in LIBRARIES}
     own = commit()
     return {"python": platform.python_version()} | libraries | ({"commit": own} if own else {})
+
+
+def device_name(name: str) -> str:
+    """The processor's or the GPU's name, of a device as configurations name it."""
+    import torch
+
+    from stages.context import pick_device
+
+    device = pick_device(name)
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
+
+
+def peak_memory_mb() -> float:
+    """The process's largest resident size so far."""
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
 
 
 @cache

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import revision
-from pipeline.revision import commit
+from pipeline import provenance
+from pipeline.provenance import commit
 from pipeline.runner import versions
 
 
