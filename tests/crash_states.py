@@ -8,6 +8,7 @@ from pathlib import Path
 
 from crash_recorder import ROOT, Data, Done, Names, Node, Record, Sync
 
+Tree = frozenset[tuple[str, bytes | None]]
 Torn = Callable[[bytes], bytes]
 """What becomes of written bytes that never were asked to be durable."""
 
@@ -38,6 +39,11 @@ class State:
     step: int
     """How many steps of the record came before the crash."""
     tree: Mapping[str, bytes | None]
+
+    @cached_property
+    def files(self) -> Tree:
+        """The same, to be compared."""
+        return frozenset(self.tree.items())
 
     def below(self, path: str) -> Mapping[str, bytes | None]:
         """What lies below a folder, by path within it."""
@@ -176,19 +182,19 @@ class History:
 
 
 def crash_states(record: Record, bound: int = 40, seed: int = 0) -> Iterator[State]:
-    """Every state that a kill may leave, and those of power cuts before each sync, after each report and at the end.
+    """Every state that a kill may leave, and those of power cuts before the first of several syncs, after each report
+    and at the end: what may be lost at another moment may be lost at one of these as well.
 
-    Between two syncs whatever may be lost early may be lost later as well. Of each kind of reordering `bound` states
-    at most are drawn at each of these moments. No state comes twice for the same things done.
+    Of each kind of reordering `bound` states at most are drawn at each of these moments. No state comes twice with the
+    same things reported.
     """
-    history, draw, seen = History(record), random.Random(seed), set[tuple[int, frozenset]]()
+    history, draw, seen = History(record), random.Random(seed), set[int]()
     for crash in history.crashes():
-        here = record.steps[crash.stop] if crash.stop < len(record.steps) else None
-        last = record.steps[crash.stop - 1] if crash.stop else None
-        cut = here is None or isinstance(here, Sync | Done) or isinstance(last, Done)
-        reported = sum(isinstance(step, Done) for step in record.steps[: crash.stop])
+        before, after = record.steps[crash.stop - 1 : crash.stop], record.steps[crash.stop : crash.stop + 1]
+        syncs = isinstance(after[0], Sync) and not isinstance(before[0], Sync) if after else True
+        cut = syncs or isinstance(before[0], Done)
         for states in (crash.killed(), crash.reordered(draw, bound) if cut else ()):
             for state in states:
-                if (what := (reported, frozenset(state.tree.items()))) not in seen:
+                if (what := hash((len(history.finished(state)), state.files))) not in seen:
                     seen.add(what)
                     yield state

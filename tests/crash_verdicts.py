@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from crash_recorder import Record
-from crash_states import History, State, crash_states
+from crash_states import History, State, Tree, crash_states
 
 from stages.errors import DwfError
 from stages.store.artifact import artifact_path, find
@@ -14,7 +14,6 @@ from stages.store.verify import verify
 
 Artifacts = Mapping[tuple[str, str], str]
 """The digest that each artifact is to have, by stage and key; the record says `stage/key` once one is reported."""
-Tree = frozenset[tuple[str, bytes | None]]
 
 
 def violations(record: Record, artifacts: Artifacts, bound: int = 40) -> list[str]:
@@ -57,8 +56,7 @@ def not_healed(
     record: Record, run: Callable[[Path], object], expected: object, count: int, seed: int = 0
 ) -> Iterator[str]:
     """What is wrong after running again from `count` of the states: an error, or another result."""
-    states = list(crash_states(record, 10, seed))
-    for state in random.Random(seed).sample(states, min(count, len(states))):
+    for state in _sample(crash_states(record, 10, seed), count, random.Random(seed)):
         with TemporaryDirectory() as folder:
             state.write(Path(folder))
             try:
@@ -68,3 +66,14 @@ def not_healed(
                 continue
             if result != expected:
                 yield f"after step {state.step}: {result} instead of {expected}"
+
+
+def _sample(states: Iterator[State], count: int, draw: random.Random) -> list[State]:
+    """So many of the states, each as likely as any other, without holding all of them."""
+    chosen: list[State] = []
+    for i, state in enumerate(states):
+        if i < count:
+            chosen.append(state)
+        elif (place := draw.randint(0, i)) < count:
+            chosen[place] = state
+    return chosen
