@@ -50,8 +50,8 @@ def test_without_a_tree_or_without_git_there_is_none(tmp_path: Path, tree: Path,
 
 
 def test_manifests_have_it(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("pipeline.runner.commit", lambda: "6aa7ae36f9ab")
+    monkeypatch.setattr("pipeline.provenance.commit", lambda: "6aa7ae36f9ab")
     assert versions()["commit"] == "6aa7ae36f9ab"
-    monkeypatch.setattr("pipeline.runner.commit", lambda: None)
+    monkeypatch.setattr("pipeline.provenance.commit", lambda: None)
     assert "commit" not in versions()
-    assert revision.HERE.joinpath("pipeline").is_dir()
+    assert provenance.HERE.joinpath("pipeline").is_dir()
