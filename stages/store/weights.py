@@ -113,7 +113,7 @@ class WeightsWriter:
 
 
 def _remove_all_but_chunks(path: Path) -> None:
-    """Clear what a killed writer left beside its chunks: a power cut may have torn it, and it has no checksum."""
+    """Clear what a killed writer left beside its chunks: it has no checksums, and a power cut may have torn it."""
     array, chunks = path / "weights", path / "weights" / "c"
     for entry in [*path.glob("*"), *array.glob("*"), *chunks.rglob("*.partial")]:
         if entry not in (array, chunks):

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from crash_recorder import recorded
+from crash_states import History, crash_states
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
@@ -63,6 +65,22 @@ def test_a_checkpoint_brings_everything_back(tmp_path: Path):
     assert torch.equal(one.model.weight, other.model.weight)  # type: ignore[arg-type]
     assert torch.equal(one.model.bias, other.model.bias)  # type: ignore[arg-type]
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
+def test_a_power_cut_leaves_a_whole_checkpoint_or_none(tmp_path: Path):
+    first, second = state([3.0]), state([3.0, 2.0])
+    with recorded(tmp_path) as record:
+        for one in (first, second):
+            one.save(tmp_path / "checkpoint.pt")
+            record.done(f"step {one.step}")
+    files = {held for crash in crash_states(record) if (held := crash.tree.get("checkpoint.pt")) is not None}
+    assert len(files) == 2
+    for number, held in enumerate(files):
+        (tmp_path / f"{number}.pt").write_bytes(held)
+        (other := state([])).load(tmp_path / f"{number}.pt", torch.device("cpu"))
+        assert other.step in (1, 2)
+    reported = [crash for crash in crash_states(record) if History(record).finished(crash)]
+    assert all(crash.tree.get("checkpoint.pt") in files for crash in reported), "one that was written is kept"
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.5, 0.99])

@@ -22,7 +22,7 @@ from stages.evaluation.finetune.fine_tune_run import cached
 from stages.store import artifact as artifact_module
 from stages.store import files as files_module
 from stages.store import weights as weights_module
-from stages.store.arrays import Named, is_complete, open_group, write_arrays
+from stages.store.arrays import Named, is_complete, open_group, read, write_arrays
 from stages.store.artifact import artifact_path, building, note_latest, publish, read_latest
 from stages.store.checkpoints import load_tensors, save_tensors
 from stages.store.chunks import ChunkPlan
@@ -98,7 +98,7 @@ def blocks(root: Path) -> list[Any]:
     for number in range(2):
         if not is_complete(path := root / f"{number}.zarr"):
             write_arrays(path, "alignment", {"perm": Named(("unit",), np.arange(5) + number)}, {})
-    return [open_group(root / f"{number}.zarr")["perm"][...].tolist() for number in range(2)]
+    return [read(open_group(root / f"{number}.zarr"), "perm").tolist() for number in range(2)]
 
 
 def tensors(root: Path) -> float:
@@ -129,8 +129,8 @@ def test_whatever_a_crash_leaves_of_finished_units_a_new_run_goes_on_from_there(
 def test_a_listing_is_whole_after_any_crash(tmp_path):
     with recorded(tmp_path) as record:
         listing(tmp_path)
-    held = {state.tree.get("3_packed/latest") for state in crash_states(record)} - {None}
-    names = [[line.split()[1:] for line in text.decode().splitlines()] for text in held]
+    held = {state.tree.get("3_packed/latest") for state in crash_states(record)}
+    names = [[line.split()[1:] for line in text.decode().splitlines()] for text in held if text is not None]
     iris, mnist, again = ["iris", "k1"], ["mnist", "k2"], ["iris", "k3"]
     assert sorted(names) == sorted([[iris], [iris, mnist], [mnist, again]])
 
