@@ -13,6 +13,7 @@ from pipeline.meaning import is_unkeyed, meaning, statements
 from stages.errors import UsageError
 from stages.params.base import Params
 from stages.store.files import FORMAT_VERSION
+from stages.trust import INSTALLED
 
 KEY_FORMAT = 2
 """The rules by which keys are made, part of keys and manifests: 1 hashed the bytes of sources, 2 their meaning."""
@@ -140,7 +141,7 @@ def _name(module: str, path: Path) -> str:
 def _installed(module: str) -> bool:
     """Whether a package manager put it where it is, so that nobody edits it."""
     path = _file(module)
-    return path is not None and bool({"site-packages", "dist-packages"} & set(path.parts))
+    return path is not None and bool(INSTALLED & set(path.parts))
 
 
 def _file(module: str) -> Path | None:

@@ -133,8 +133,7 @@ class Runner:
         key = self.key(stage, upstream)
         if ref := self._existing(stage, key):
             return ref, True
-        waiting = partial(self.watch, stage, 0, "waiting for another run")
-        with trusting(self.experiment.trust), building(self.root, stage, key, waiting) as work:
+        with building(self.root, stage, key, lambda: self.watch(stage, 0, "waiting for another run")) as work:
             if ref := self._existing(stage, key):  # made by the run that had the lock
                 return ref, True
             return self._build(stage, key, upstream, work), False
@@ -169,7 +168,7 @@ class Runner:
         started = self._begin(stage)  # what a stage imports is part of its time
         function = getattr(importlib.import_module(f"stages.{stage}"), stage)
         params = self.experiment.params(stage)
-        with _explained(work):
+        with trusting(self.experiment.trust), _explained(work):
             work.mkdir(parents=True, exist_ok=True)
             left_out = dict.fromkeys(signature(function).parameters.keys() - upstream.keys())  # by this dag: None
             given = {"params": params, "ctx": self.context(stage, work, self.experiment.threads), **upstream}
@@ -205,9 +204,8 @@ class Runner:
         if stage not in UNITS or find(self.root, stage, self.key(stage, upstream)):
             return []
         self._begin(stage)
-        module = importlib.import_module(f"stages.{stage}")
         with trusting(self.experiment.trust):
-            return getattr(module, UNITS[stage][0])(self.experiment.params(stage))
+            return getattr(importlib.import_module(f"stages.{stage}"), UNITS[stage][0])(self.experiment.params(stage))
 
     def run_unit(self, stage: str, unit: Any, total: int, upstream: Mapping[str, Ref]) -> bool:
         """Do one of `total` units, unless it's done; False if it was. Two runs never do the same one."""
@@ -220,8 +218,7 @@ class Runner:
             with lock(self.root, stage, key, str(unit.index)):
                 if find(self.root, stage, key):
                     return False
-                threads = max(1, self.experiment.threads // total)
-                context = self.context(stage, work, threads, unit.index, total)
+                context = self.context(stage, work, max(1, self.experiment.threads // total), unit.index, total)
                 done = run_one(self.experiment.params(stage), unit, context)
         context.progress(1.0, f"unit {unit.index + 1} of {total}")
         return done

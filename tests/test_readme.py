@@ -35,6 +35,7 @@ from stages.store.artifact import FOLDERS
 PAGES = (
     "README.md",
     "CONTRIBUTING.md",
+    "SECURITY.md",
     "conf/RESULTS.md",
     "conf/README.md",
     "data/README.md",
@@ -165,7 +166,7 @@ def test_paths_in_prose_and_code_exist(page: str):
     real = {path.rstrip(".,") for path in named} - STAND_INS.keys()
     for path in real:
         if path.startswith("data/") and path not in ("data/", "data/README.md"):
-            assert path.split("/")[1] in {*FOLDERS.values(), "0_raw"}, path
+            assert path.split("/")[1] in {*FOLDERS.values(), "0_raw", ".prefect"}, path
         elif "<" in path:
             assert list(PROJECT.glob(re.sub(r"<\w+>", "*", path))), path
         else:
@@ -264,6 +265,16 @@ def test_a_report_is_pictured(finished: tuple[Path, Done], tmp_path: Path):
     write_page(tmp_path / "report.html", read_figures(evaluated), run_of(evaluated))
     pictures.draw_report(tmp_path / "report.html", tmp_path / "report.png")
     assert 30_000 < (tmp_path / "report.png").stat().st_size < 300_000
+
+
+def test_every_dependency_is_locked_by_its_hash():
+    packages = tomllib.loads((PROJECT / "uv.lock").read_text())["package"]
+    locked = [package for package in packages if "registry" in package["source"]]
+    assert [package["name"] for package in packages if package not in locked] == ["dwf"]
+    files = [file for package in locked for file in (*package.get("wheels", ()), package.get("sdist"))]
+    assert len(locked) > 100
+    assert all(file["hash"].startswith("sha256:") for file in files if file)
+    assert all(package.get("wheels") or package.get("sdist") for package in locked)
 
 
 def test_the_citation_is_of_this_version():

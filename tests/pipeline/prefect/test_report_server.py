@@ -104,6 +104,13 @@ def test_a_page_of_another_site_cannot_read_reports_by_a_name_that_leads_here(as
     assert b"the page" not in body
 
 
+def test_no_other_origin_is_let_in(ask: Ask) -> None:
+    for origin in ("http://evil.example", "null"):
+        _, _, headers = ask(f"/7_report/{KEY}/report.html", Origin=origin)
+        assert not [name for name in headers if name.lower().startswith("access-control")]
+        assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
 def test_reports_are_only_read(ask: Ask, method: str) -> None:
     assert ask(f"/7_report/{KEY}/report.html", method)[0] == 501
