@@ -57,9 +57,9 @@ def pixels(dataset: OwnDataset, images: Iterable[tuple[str, Callable[[], Any]]],
     names, arrays = [], []
     for name, opened in images:
         try:
-            image = opened()
-            grey = dataset.channels == 1 or image.mode in GREY
-            array = np.array(image.convert("L" if grey else "RGB"))
+            with opened() as image:
+                grey = dataset.channels == 1 or image.mode in GREY
+                array = np.array(image.convert("L" if grey else "RGB"))
         except (
             OSError,
             ValueError,

@@ -8,7 +8,7 @@ import numpy as np
 from stages.datasets.examples import Examples, first_line
 from stages.datasets.own import Part, one_side
 from stages.datasets.own_inputs import describe, encoder
-from stages.errors import DataMissing, UsageError, did_you_mean
+from stages.errors import DataMissing, UsageError, did_you_mean, shown
 from stages.params.own_kinds import TableFile
 
 __all__ = ["columns_of_numbers", "describe", "encoder", "read"]
@@ -55,8 +55,8 @@ def columns_of_numbers(table: Any, place: str) -> np.ndarray:
     for name, column in table.items():
         if column.dtype.kind not in "biuf":
             raise UsageError(
-                f"{place}: column {name!r} holds {column.iloc[0]!r}, expected numbers; name it in drop, encode it as "
-                "numbers, or name it as text"
+                f"{place}: column {name!r} holds {shown(column.iloc[0])}, expected numbers; name it in drop, encode it "
+                "as numbers, or name it as text"
             )
         if gaps := int(column.isna().sum()):
             row = int(column.isna().to_numpy().argmax())

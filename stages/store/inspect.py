@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import zarr
 
-from stages.errors import NotComplete
+from stages.errors import Damaged, NotComplete, shortened
 from stages.store.arrays import arrays_of, open_group
 from stages.store.artifact import Manifest, read_manifest
-from stages.store.chunks import spans
 
 SAMPLE = 2**24
 """Number of values per array, from its start, that statistics are taken of."""
+BROKEN = (ArithmeticError, AttributeError, LookupError, MemoryError, OSError, RuntimeError, TypeError, ValueError)
+"""What Zarr raises at arrays that nobody wrote with it."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def describe(contents: Contents) -> Iterator[str]:
         yield f"size      {contents.size:,} bytes"
     for store in contents.stores:
         yield from ("", f"{store.path}  {store.size:,} bytes")
-        yield from (f"  {name}: {value}" for name, value in store.attributes.items())
+        yield from (shortened(f"  {name}: {value}") for name, value in store.attributes.items())
         yield from map(_line, store.arrays)
     yield from (f"{name}  {size:,} bytes" for name, size in contents.files.items())
 
@@ -114,8 +115,14 @@ def _manifest(path: Path, m: Manifest) -> Iterator[str]:
 def _store_facts(path: Path) -> StoreFacts:
     group = open_group(path)
     attributes = {name: value for name, value in sorted(group.attrs.items()) if name != "layout"}
-    arrays = [_array_facts(name, array) for name, array in arrays_of(group)]
-    return StoreFacts(path, _size_on_disk(path), attributes, arrays)
+    try:
+        arrays = [_array_facts(name, array) for name, array in arrays_of(group)]
+        return StoreFacts(path, _size_on_disk(path), attributes, arrays)
+    except BROKEN as error:
+        raise Damaged(
+            f"{path}: its arrays can't be read ({type(error).__name__}: {error}); copy it anew, or run the stage that "
+            "writes it again"
+        ) from error
 
 
 def _size_on_disk(folder: Path) -> int:
@@ -141,10 +148,17 @@ def _array_facts(name: str, array: zarr.Array) -> ArrayFacts:
 def _statistics(array: zarr.Array) -> Statistics | None:
     if array.dtype.kind not in "fiu" or not array.size:
         return None
-    rows = max(1, SAMPLE // max(1, array.size // array.shape[0]))
-    start, stop = next(spans(array.shape[0], rows))
-    values = np.asarray(array[start:stop]).astype(np.float64)
+    values = np.asarray(array[_first(array.shape)]).astype(np.float64)
     return Statistics(*(float(value) for value in (values.mean(), values.std(), values.min(), values.max())))
+
+
+def _first(shape: tuple[int, ...]) -> tuple[slice, ...]:
+    """The first values of an array, SAMPLE at most, by whole rows where that many hold one."""
+    left, first = SAMPLE, list[slice]()
+    for size in reversed(shape):
+        first.append(slice(0, max(1, min(size, left))))
+        left //= size
+    return tuple(reversed(first))
 
 
 def _line(array: ArrayFacts) -> str:

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import prod
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -88,7 +88,7 @@ def _tensor(values: Tensor, variable: Variable) -> Tensor:
 
 
 def _axes(variable: Variable) -> tuple[int, ...]:
-    return AXES[len(variable.shape)] if variable.part == "kernel" else tuple(range(len(variable.shape)))
+    return AXES.get(len(variable.shape), ()) if variable.part == "kernel" else tuple(range(len(variable.shape)))
 
 
 def _unique(names: Iterable[str]) -> list[str]:
@@ -98,7 +98,7 @@ def _unique(names: Iterable[str]) -> list[str]:
 def _check_gapless(variables: Sequence[Variable], where: str) -> None:
     stop = 0
     for variable in variables:
-        size = torch.Size(variable.shape).numel()
+        size = prod(variable.shape)
         if variable.start != stop or variable.stop - variable.start != size:
             raise LayoutMismatch(
                 f"{where}: {variable.name} of shape {variable.shape} has columns {variable.start} to {variable.stop}; "

@@ -70,11 +70,19 @@ def test_what_was_flattened_as_keras_does_comes_back():
         ([CONVOLUTION, BIAS, DENSE], r"tensor 'head\.bias' of zoo\.network is missing"),
         ([CONVOLUTION, BIAS, DENSE, ("net/dense/gain:0", (4,))], r"gain:0 would be 'head\.gain'"),
         ([CONVOLUTION, BIAS, ("net/dense/kernel:0", (80, 4)), DENSE_BIAS], "reads 80 values, all positions of"),
+        ([CONVOLUTION, BIAS, ("net/dense/kernel:0", ()), DENSE_BIAS], r"kernel:0 has shape \(\) in torch"),
+        ([CONVOLUTION, BIAS, ("net/dense/kernel:0", (1,) * 6), DENSE_BIAS], r"kernel:0 has shape \(\) in torch"),
     ],
 )
 def test_what_does_not_fit_is_named(shapes, said):
     with pytest.raises(LayoutMismatch, match=said):
         KerasLayout.of(variables(*shapes), Layout.of_module(Net()), "layout.csv")
+
+
+def test_columns_beyond_64_bits_are_refused():
+    wrong = [*variables(CONVOLUTION, BIAS), Variable("net/dense/kernel:0", 95, 115, (2**40, 2**40))]
+    with pytest.raises(LayoutMismatch, match=r"has columns 95 to 115; expected 95 to 12089258196"):
+        KerasLayout.of(wrong, Layout.of_module(Net()), "layout.csv")
 
 
 def test_columns_that_overlap_or_leave_gaps_are_refused():
