@@ -1,32 +1,38 @@
 """Commands of `dwf` in processes of their own, to be killed or run side by side, and what they leave in a store."""
 
 import os
+import shutil
+import signal
+import socket
 import sqlite3
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from subprocess import Popen
+from typing import Any, NamedTuple
 
+import httpx
 from smoke import PROJECT, SMOKE
 
-from pipeline.prefect.discovery import home_of
+from pipeline.dag import STAGES
+from pipeline.prefect.discovery import UpRecord, home_of
 from pipeline.prefect.server import MARK
 from stages.store.artifact import FOLDERS, MANIFEST, read_manifest
 
-PATIENCE = 100.0
+PATIENCE = 600.0
 """Seconds that anything may take while ten runs share two cores."""
 
 
 @contextmanager
-def started(store: Path, *arguments: object, log: Path, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
+def started(store: Path, *arguments: object, log: Path, **variables: str) -> Iterator[Popen[bytes]]:
     """A command on a store; what it says goes to `log`, and it is killed if the block ends before it does."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT")} | variables
     command = [sys.executable, "-m", "pipeline", *map(str, arguments), "--store", str(store)]
     with (
         log.open("wb") as output,
-        subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=output, stderr=output) as process,
+        Popen(command, cwd=PROJECT, env=environment, stdout=output, stderr=output) as process,
     ):
         try:
             yield process
@@ -111,3 +117,56 @@ def unfinished_records(store: Path) -> list[tuple[str, str]]:
     with closing(sqlite3.connect(database)) as connection:
         final = "('COMPLETED', 'FAILED', 'CRASHED', 'CANCELLED')"
         return connection.execute(f"SELECT name, state_type FROM flow_run WHERE state_type NOT IN {final}").fetchall()
+
+
+def store_up_to(stage: str, undisturbed: Path, store: Path) -> Path:
+    """A copy of the finished store without a stage and those after it; at the start there is nothing."""
+    store.mkdir()
+    for name in STAGES[: STAGES.index(stage)] if stage != "start" else ():
+        shutil.copytree(undisturbed / FOLDERS[name], store / FOLDERS[name])
+    return store
+
+
+class Deployment(NamedTuple):
+    """What `dwf up` serves."""
+
+    up: Popen[bytes]
+    store: Path
+    url: str
+
+    def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        """An answer of Prefect's API."""
+        method = "GET" if body is None else "POST"
+        return httpx.request(method, self.url + path, json=body, timeout=60).raise_for_status().json()
+
+    def start(self) -> None:
+        """Start a run."""
+        deployment = self.ask("/deployments/name/dwf/full")["id"]
+        self.ask(f"/deployments/{deployment}/create_flow_run", {"parameters": {"config": "smoke"}})
+
+    def worker(self) -> int:
+        """The process that carries out the run, once it is there: the child of `dwf up` that is no server."""
+        wait_until(self._workers, often=0.01)
+        return self._workers()[0]
+
+    def _workers(self) -> list[int]:
+        return sorted(set(children(self.up.pid)) - set(servers(self.store)))
+
+    def last_state(self) -> str:
+        """How the latest run stands."""
+        return self.ask("/flow_runs/filter", {"sort": "EXPECTED_START_TIME_DESC", "limit": 1})[0]["state_type"]
+
+
+@contextmanager
+def serving(store: Path, log: Path) -> Iterator[Deployment]:
+    """`dwf up` on a store for the length of the block, ended by Ctrl-C."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with started(store, "up", "--port", port, log=log) as up:
+        wait_until(lambda: "is served" in log.read_text() or up.poll() is not None)
+        record = UpRecord.read(home_of(store))
+        assert record, log.read_text()
+        yield Deployment(up, store, record.url)
+        up.send_signal(signal.SIGINT)
+        assert up.wait(60) in (0, 130), log.read_text()
+        assert "Traceback" not in log.read_text()

@@ -5,6 +5,7 @@ They are for whoever owns the store: a page of another site has no say in them, 
 
 import importlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -23,6 +24,8 @@ from stages.errors import DwfError
 
 MARK = "pipeline.prefect.server"
 """The module that a server's process runs, by which it is recognized."""
+ERROR = re.compile(r"[\w.]+(Error|Exception): ")
+"""The last line of a traceback."""
 NEEDED_BYTES = 2**20
 """Free space below which a server fails for that."""
 
@@ -55,8 +58,9 @@ class Server:
     def _last_words(self) -> str:
         if shutil.disk_usage(self.log.parent).free < NEEDED_BYTES:
             return f"no space is left on the disk of {self.log.parent}"
-        lines = self.log.read_text(errors="replace").strip().splitlines()
-        return lines[-1].strip() if lines else "it said nothing"
+        lines = self.log.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
+        errors = [line for line in lines if ERROR.match(line)]  # what uvicorn says after one names no reason
+        return (errors or lines)[-1].strip()
 
     def stop(self) -> None:
         """Terminate it, then kill it after five seconds; the log of a server that ended by itself is kept."""
@@ -134,6 +138,7 @@ def _server_environment(home: Path, port: int, ui: bool) -> dict[str, str]:
         "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
         "PREFECT_SERVER_UI_ENABLED": str(ui).lower(),
         "PREFECT__SERVER_FINAL": "1",
+        "SQLITE_TMPDIR": str(home),  # the folder for temporary files may be full where the store has room
     }
     return inherited | QUIET | fixed | ({} if ui else {"PREFECT__SERVER_EPHEMERAL": "1"})
 

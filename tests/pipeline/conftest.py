@@ -3,11 +3,13 @@
 import importlib
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from fake_run import Served
+from processes import run_to_the_end
 from smoke import Dwf
 
 from pipeline import __main__
@@ -44,3 +46,12 @@ def dwf(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         return code, out, err
 
     return call
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store that a run without Prefect filled, by processes like those that are killed."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    code, said = run_to_the_end(folder / "store", "--direct", log=folder / "log")
+    assert code == 0, said
+    return folder / "store"

@@ -6,36 +6,30 @@ before its kill.
 
 import os
 import random
-import shutil
 import signal
-import socket
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from subprocess import Popen
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import httpx
 import pytest
 from processes import (
     PATIENCE,
     alive,
-    children,
     digests,
     finished_units,
     leftovers,
     run_to_the_end,
     servers,
+    serving,
     started,
+    store_up_to,
     unfinished_records,
     wait_until,
 )
 from smoke import SMOKE
 
 from pipeline.dag import STAGES
-from pipeline.prefect.discovery import UpRecord, home_of
 from stages.store.artifact import FOLDERS, read_manifest
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -72,23 +66,6 @@ class Kill(NamedTuple):
         return random.Random(f"{SEED} {self.number}").uniform(0, seconds)
 
 
-@pytest.fixture(scope="session")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store that a run without Prefect filled, by processes like those that are killed."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    code, said = run_to_the_end(folder / "store", "--direct", log=folder / "log")
-    assert code == 0, said
-    return folder / "store"
-
-
-def store_up_to(stage: str, undisturbed: Path, store: Path) -> Path:
-    """A copy of the finished store without a stage and those after it; at the start there is nothing."""
-    store.mkdir()
-    for name in STAGES[: STAGES.index(stage)] if stage != "start" else ():
-        shutil.copytree(undisturbed / FOLDERS[name], store / FOLDERS[name])
-    return store
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("kill", [Kill(6), Kill(31)], ids=str)
 def test_a_kill_in_the_middle(kill: Kill, undisturbed: Path, tmp_path: Path) -> None:
@@ -106,7 +83,7 @@ def survives(kill: Kill, undisturbed: Path, tmp_path: Path) -> None:
     store = store_up_to(kill.stage, undisturbed, tmp_path / "store")
     log, delay = tmp_path / "log", kill.delay(undisturbed)
     if kill.victim == "worker":
-        with served(store, tmp_path / "up.log") as deployment:
+        with serving(store, tmp_path / "up.log") as deployment:
             deployment.start()
             hit = killed(kill, store, deployment.worker(), delay)
             wait_until(lambda: not unfinished_records(store))
@@ -154,48 +131,3 @@ def _kill(process: int) -> bool:
 def explained(said: str) -> bool:
     """Whether a command ended in one line for people."""
     return "Traceback" not in said and said.splitlines()[-1].startswith("dwf: ") and "unexpected" not in said
-
-
-class Deployment(NamedTuple):
-    """What `dwf up` serves."""
-
-    up: Popen[bytes]
-    store: Path
-    url: str
-
-    def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
-        """An answer of Prefect's API."""
-        method = "GET" if body is None else "POST"
-        return httpx.request(method, self.url + path, json=body, timeout=60).raise_for_status().json()
-
-    def start(self) -> None:
-        """Start a run."""
-        deployment = self.ask("/deployments/name/dwf/full")["id"]
-        self.ask(f"/deployments/{deployment}/create_flow_run", {"parameters": {"config": "smoke"}})
-
-    def worker(self) -> int:
-        """The process that carries out the run, once it is there: the child of `dwf up` that is no server."""
-        wait_until(self._workers, often=0.01)
-        return self._workers()[0]
-
-    def _workers(self) -> list[int]:
-        return sorted(set(children(self.up.pid)) - set(servers(self.store)))
-
-    def last_state(self) -> str:
-        """How the latest run stands."""
-        return self.ask("/flow_runs/filter", {"sort": "EXPECTED_START_TIME_DESC", "limit": 1})[0]["state_type"]
-
-
-@contextmanager
-def served(store: Path, log: Path) -> Iterator[Deployment]:
-    """`dwf up` on a store for the length of the block, ended by Ctrl-C."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    with started(store, "up", "--port", port, log=log) as up:
-        wait_until(lambda: "is served" in log.read_text() or up.poll() is not None)
-        record = UpRecord.read(home_of(store))
-        assert record, log.read_text()
-        yield Deployment(up, store, record.url)
-        up.send_signal(signal.SIGINT)
-        assert up.wait(60) in (0, 130), log.read_text()
-        assert "Traceback" not in log.read_text()
