@@ -329,7 +329,7 @@ def test_two_hundred_steps():
 @pytest.mark.survey
 def test_ten_thousand_steps():
     StoreMachine.steps = 0
-    many = settings(FEW, max_examples=250, stateful_step_count=50, derandomize=False, database=None, print_blob=True)
+    many = settings(FEW, max_examples=400, stateful_step_count=50, derandomize=False, database=None, print_blob=True)
     run_state_machine_as_test(StoreMachine, settings=many)
     assert StoreMachine.steps >= 10_000
 
