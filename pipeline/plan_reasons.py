@@ -1,4 +1,4 @@
-"""Why a stage would run: its parameters, upstream artifacts and sources beside those of its last artifact."""
+"""Reasons why a stage would run: its parameters, upstream and sources beside those of its last artifact."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""What lies in a store and needn't: artifacts that nothing reaches, and what killed processes left."""
+"""Leftovers of a store: artifacts that nothing reaches, and files of processes that were killed."""
 
 import re
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""What must stay in a store: all that configurations, recent runs and running ones reach."""
+"""Artifacts that must stay in a store: all that configurations, recent runs and running ones reach."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
