@@ -256,6 +256,7 @@ def test_a_learning_rate_out_of_all_bounds_diverges_for_real(tmp_path):
     [
         ((5, 6, 3), r"zoo.network doesn't take iris's inputs of shape \(4,\)"),
         ((4, 6, 2), "zoo.network has 2 outputs, but iris has 3 classes"),
+        ((4, 6, 1), "zoo.network has one number as its output, but iris has 3 classes"),
     ],
 )
 def test_a_network_that_does_not_fit_the_data_is_refused(tmp_path, widths, said):

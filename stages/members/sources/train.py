@@ -40,7 +40,7 @@ def make(params: ZooParams, shard: Shard, module: nn.Module, data: Data, ctx: Co
             share = replace(ctx, progress=part_of(ctx.progress, turn, len(data)))
             trained, attempts[index] = _train_with_fallbacks(module, params, members[index], splits, share)
             rows[torch.from_numpy(index)] = trained
-    _check_different(params, zip((row.tobytes() for row in rows.cpu().numpy()), shard.names, strict=True))
+    _check_different(params, zip((row.tobytes() for row in rows.cpu().add(0.0).numpy()), shard.names, strict=True))
     initialisations = [params.initialisation(i) for i in members.tolist()]
     return rows, {
         "seed": members,
