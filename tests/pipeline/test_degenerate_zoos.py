@@ -35,7 +35,7 @@ def figures(folder: Path, *overrides: str) -> dict[str, object]:
 @pytest.mark.parametrize("space", SPACES)
 def test_two_members_two_held_out_one_network_one_class(tmp_path: Path, space: str):
     found = figures(tmp_path, *SPACES[space], "zoo.dataset={name: iris, only: [1]}")
-    assert found["zoo"] == {"members": 2, "heldout": 2}
+    assert found["zoo"] == {"members": 2, "held-out": 2}
     assert found["score"] == "accuracy"
 
 

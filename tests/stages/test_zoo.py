@@ -231,7 +231,7 @@ def test_a_member_that_diverged_is_trained_from_a_fallback_seed(small, tmp_path,
 
 def test_a_member_that_no_seed_can_train_is_named(tmp_path, monkeypatch):
     calls = diverging(monkeypatch, 3, {0, 1, 2})
-    with pytest.raises(Diverged, match=r"member-00003 .* 2 fallback seeds; lower its learning rate"):
+    with pytest.raises(Diverged, match=r"member-00003 .* 2 fallback seeds; lower zoo\.recipe\.lr"):
         zoo(params(shard_size=2), context(tmp_path))
     assert calls == [([0, 1], 0), ([2, 3], 0), ([3], 1), ([3], 2)]
     done, failed, _ = shards(params(shard_size=2))

@@ -73,8 +73,8 @@ def _train_with_fallbacks(
     if len(diverged := _diverged(rows, layout)):
         mend = "mend zoo.recipe.train" if isinstance(params.recipe, RecipeFactory) else "lower zoo.recipe.lr"
         raise Diverged(
-            f"zoo: member-{members[diverged[0]]:05d} diverged (NaN, Inf or weights whose squares are) from its own "
-            f"seed and {params.max_retries} fallback seeds; {mend}"
+            f"zoo: member-{members[diverged[0]]:05d} diverged (weights or squares of them not finite) from its "
+            f"own seed and {params.max_retries} fallback seeds; {mend}"
         )
     return rows, attempts
 
