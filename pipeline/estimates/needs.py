@@ -12,7 +12,7 @@ from stages.store.chunks import MIB, plan_chunks
 
 FLOAT, DOUBLE, NAME = 4, 8, 100
 """Bytes of a weight, of a number in double precision, and of a network's name and facts."""
-PROCESS = 600 * MIB
+PROCESS = 900 * MIB
 """Memory of Python with torch, before anything is computed."""
 STORE = 25_000
 """Bytes of a store's metadata and small arrays; most of what a tiny zoo takes."""
@@ -85,7 +85,7 @@ def disk(stage: str, scale: Scale) -> Need:
         case "sample":
             return Need(STORE, (Part(FLOAT, generated | weights), Part(NAME, generated)))
         case "evaluate":
-            return Need(8 * STORE, (Part(NAME, generated), Part(NAME, packed)))
+            return Need(STORE * (3 + scale.baselines), (Part(NAME, generated), Part(NAME, packed)))
         case _:
             return Need(PAGE, (Part(NAME, {"sample.networks": 1}),))
 

@@ -80,6 +80,12 @@ class Scale:
         sample = self.experiment.sample
         return min(sample.networks, LARGEST) if isinstance(sample, SampleParams) else 0
 
+    @property
+    def baselines(self) -> int:
+        """Sets of baselines that evaluate makes, about: one level more of noise and interpolation, and three others."""
+        params = self.experiment.evaluate
+        return len(params.noise_levels) + len(params.interpolation_fractions) + len(params.soup_sizes) + 5
+
     @cached_property
     def dim(self) -> int:
         """Coordinates of a point of the flow's space."""

@@ -19,11 +19,11 @@ from stages.params.zoo import Recipe, ZooParams
 from stages.store.artifact import FOLDERS, MANIFEST, Manifest, artifact_path, read_manifest
 from stages.store.refs import Ref
 
-START = {"zoo": 0.5, "canonicalize": 0.5, "pack": 0.2, "fit": 0.5, "sample": 0.2, "evaluate": 3.0, "report": 4.0}
+START = {"zoo": 2.0, "canonicalize": 0.5, "pack": 0.2, "fit": 0.5, "sample": 0.2, "evaluate": 4.0, "report": 4.0}
 """Seconds of a stage however little there is to do."""
-RATES = {"zoo": 1e10, "canonicalize": 2e6, "pack": 1e7, "fit": 5e9, "sample": 5e9, "evaluate": 2e9, "report": 1e9}
+RATES = {"zoo": 1e10, "canonicalize": 2e6, "pack": 1e7, "fit": 5e9, "sample": 5e9, "evaluate": 1e9, "report": 1e9}
 """Units of `work` in a second on one core: on the safe side."""
-STEP = 2e6
+STEP = 4e6
 """Work of a training step of the flow, in multiplications, however small it is."""
 ALIGNED = 1000
 """Work of aligning a network to a member and comparing the two, in multiplications for each parameter."""
@@ -72,8 +72,7 @@ def _work(stage: str, scale: Scale) -> int | float | None:
             return min(scale.generated * each, LARGEST) * min(1 / sample.keep_fraction, LARGEST)
         case "evaluate":
             params = experiment.evaluate
-            levels = len(params.noise_levels) + len(params.interpolation_fractions) + len(params.soup_sizes) + 5
-            measured = scale.packed + scale.generated + levels * params.baseline_networks
+            measured = scale.packed + scale.generated + scale.baselines * params.baseline_networks
             each = scale.examples[1] * network.products + ALIGNED * (1 + params.align_to_nearest) * network.parameters
             return measured * each
         case _:

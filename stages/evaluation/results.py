@@ -126,7 +126,7 @@ def class_quantities(log_probabilities: Logits, targets: Int[Tensor, " examples"
 def regression_quantities(
     predictions: Float[Tensor, "networks examples"], targets: Float[Tensor, " examples"]
 ) -> Quantities:
-    """Of regressors: Spearman's correlation, mean squared error, absolute errors, mean absolute error, R² unless all
+    """Of regressors: Spearman's correlation, mean squared error, absolute errors, their mean, and R² unless all
     targets are the same.
     """
     variance = targets.double().var(correction=0)

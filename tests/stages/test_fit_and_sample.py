@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from stages import fit as fit_module
 from stages.artifacts.fitted import CURVES, VELOCITY, read_fitted
 from stages.artifacts.members import open_weights
 from stages.artifacts.pca import FACTS
@@ -15,8 +16,8 @@ from stages.canonical.alignment import ALIGNMENT, Alignment
 from stages.context import Context
 from stages.datasets import Train, Validation, load_fitting
 from stages.errors import Diverged, UsageError
-from stages.fit import fit
-from stages.flow_training.batches import Batches, prefetched, times
+from stages.fit import CHECKPOINT, fit
+from stages.flow_training.batches import Batch, Batches, prefetched, times
 from stages.flow_training.data import FlowData, flow_data
 from stages.members.scoring import scores_and_losses
 from stages.nets.registry import build
@@ -217,6 +218,37 @@ def test_beta_times_have_the_law_that_was_asked_for():
 def test_a_loss_that_is_not_finite_stops_with_a_word(packed: Ref, tmp_path: Path):
     with pytest.raises(Diverged, match=r"lower fit\.optimizer\.lr"):
         fitted(packed, tmp_path / "fit", optimizer={"lr": 1e30}, steps=40)
+
+
+def test_a_loss_that_becomes_nan_stops_at_its_step_and_the_checkpoint_before_it_is_good(
+    packed: Ref, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    short = {"steps": 120, "check_every_steps": 40}
+    undisturbed = fitted(packed, tmp_path / "undisturbed", **short).path
+    draw = Batches.draw
+
+    def spoilt(batches: Batches, step: int) -> Batch:
+        batch = draw(batches, step)
+        factor = torch.nan if step == 95 else 1.0
+        return batch._replace(path=batch.path._replace(velocity=batch.path.velocity * factor))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Batches, "draw", spoilt)
+        with pytest.raises(Diverged) as error:
+            fitted(packed, tmp_path / "fit", **short)
+    checkpoint = tmp_path / "fit" / CHECKPOINT
+    assert f"is nan at step 96 of 120; the last checkpoint, of step 80, is kept at {checkpoint}" in str(error.value)
+    fit(packed, params(**short), Context(tmp_path / "fit"))  # goes on from there
+    assert (tmp_path / "fit" / VELOCITY).read_bytes() == (undisturbed / VELOCITY).read_bytes()
+
+
+@pytest.mark.parametrize(("value", "named"), [(torch.inf, "inf"), (torch.nan, "nan")])
+def test_samples_that_are_not_finite_stop_a_fit_whose_loss_still_is(
+    packed: Ref, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: float, named: str
+):
+    monkeypatch.setattr(fit_module, "integrate", lambda network, x, *how: x * value)
+    with pytest.raises(Diverged, match=f"the dispersion is {named} at step 2 of 4; no checkpoint"):
+        fitted(packed, tmp_path / "fit", steps=4, check_every_steps=2)
 
 
 def test_the_global_random_state_is_left_alone(packed: Ref, tmp_path: Path):

@@ -12,6 +12,7 @@ from stages.artifacts.members import WEIGHTS
 from stages.canonical.alignment import ALIGNMENT, read_alignment, read_symmetry
 from stages.canonicalize import canonicalize
 from stages.context import Context
+from stages.errors import UsageError
 from stages.flow.spaces.codes import effective_rank, principal_codes, spectrum
 from stages.flow.spaces.pca import PcaSpace, components
 from stages.pack import pack
@@ -206,3 +207,27 @@ def test_progress_only_grows(upstream, tmp_path):
     assert shares == sorted(shares)
     assert shares[0] > 0
     assert shares[-1] <= 1
+
+
+def relabelled(row: torch.Tensor, seed: int) -> torch.Tensor:
+    """The same network with its hidden units in another order."""
+    order = torch.randperm(6, generator=torch.Generator().manual_seed(seed))
+    tensors = LAYOUT.unflatten(row)
+    moved = {"1.weight": tensors["1.weight"][order], "1.bias": tensors["1.bias"][order]}
+    return LAYOUT.flatten({**tensors, **moved, "3.weight": tensors["3.weight"][:, order]})
+
+
+@pytest.mark.parametrize(("copies", "refused"), [(2, False), (3, False), (4, True), (7, True)])
+def test_members_half_of_which_are_relabelled_copies_are_refused(tmp_path: Path, copies: int, refused: bool):
+    same = torch.stack([relabelled(ROWS[0], seed) for seed in range(copies)])
+    upstream = align(tmp_path, torch.cat([same, ROWS[copies:]]))
+    if not refused:
+        assert len(packed(tmp_path / "packed", upstream)) == len(ROWS)
+        return
+    with pytest.raises(UsageError, match=f"pack: {copies} of 7 members are copies of one another once"):
+        packed(tmp_path / "packed", upstream)
+
+
+def test_members_without_variance_in_single_precision_are_refused(tmp_path: Path):
+    with pytest.raises(UsageError, match="needs members that differ"):
+        packed(tmp_path / "packed", align(tmp_path, ROWS * 1e-30))

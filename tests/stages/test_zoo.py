@@ -231,7 +231,7 @@ def test_a_member_that_diverged_is_trained_from_a_fallback_seed(small, tmp_path,
 
 def test_a_member_that_no_seed_can_train_is_named(tmp_path, monkeypatch):
     calls = diverging(monkeypatch, 3, {0, 1, 2})
-    with pytest.raises(Diverged, match=r"member-00003 .* 2 fallback seeds; lower its learning rate"):
+    with pytest.raises(Diverged, match=r"member-00003 .* 2 fallback seeds; lower zoo\.recipe\.lr"):
         zoo(params(shard_size=2), context(tmp_path))
     assert calls == [([0, 1], 0), ([2, 3], 0), ([3], 1), ([3], 2)]
     done, failed, _ = shards(params(shard_size=2))
@@ -256,6 +256,7 @@ def test_a_learning_rate_out_of_all_bounds_diverges_for_real(tmp_path):
     [
         ((5, 6, 3), r"zoo.network doesn't take iris's inputs of shape \(4,\)"),
         ((4, 6, 2), "zoo.network has 2 outputs, but iris has 3 classes"),
+        ((4, 6, 1), "zoo.network has one number as its output, but iris has 3 classes"),
     ],
 )
 def test_a_network_that_does_not_fit_the_data_is_refused(tmp_path, widths, said):

@@ -40,7 +40,7 @@ def make(params: ZooParams, shard: Shard, module: nn.Module, data: Data, ctx: Co
             share = replace(ctx, progress=part_of(ctx.progress, turn, len(data)))
             trained, attempts[index] = _train_with_fallbacks(module, params, members[index], splits, share)
             rows[torch.from_numpy(index)] = trained
-    _check_different(params, zip((row.tobytes() for row in rows.cpu().numpy()), shard.names, strict=True))
+    _check_different(params, zip((row.tobytes() for row in rows.cpu().add(0.0).numpy()), shard.names, strict=True))
     initialisations = [params.initialisation(i) for i in members.tolist()]
     return rows, {
         "seed": members,
@@ -73,8 +73,8 @@ def _train_with_fallbacks(
     if len(diverged := _diverged(rows, layout)):
         mend = "mend zoo.recipe.train" if isinstance(params.recipe, RecipeFactory) else "lower zoo.recipe.lr"
         raise Diverged(
-            f"zoo: member-{members[diverged[0]]:05d} diverged (NaN, Inf or weights whose squares are) from its own "
-            f"seed and {params.max_retries} fallback seeds; {mend}"
+            f"zoo: member-{members[diverged[0]]:05d} diverged (weights or squares of them not finite) from its "
+            f"own seed and {params.max_retries} fallback seeds; {mend}"
         )
     return rows, attempts
 

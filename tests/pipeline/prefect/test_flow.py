@@ -254,7 +254,7 @@ def test_prefect_can_load_the_flow(served: Served, entrypoint: str, monkeypatch:
     assert not {"sweeps/smoke", "surveys/symmetry"} & set(built_in["enum"])
     assert path["type"] == "string"
     assert "enum" not in path
-    assert list(shown) == ["config", "overrides", "store", "data_root"]
+    assert list(shown) == ["config", "overrides", "store", "data_root", "force"]
     assert all(field["description"] for field in shown.values())
 
 

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from network_sets import member_reference, outputs_and_targets
 
+from stages.errors import UsageError
 from stages.evaluation import aligned_distance
 from stages.evaluation.network_set import ious, mistake_overlap
 from stages.evaluation.results import results_of
@@ -72,3 +73,11 @@ def test_of_numbers_the_members_are_wrong_on_half_of_the_examples():
     reference = member_reference(torch.randn(7, 4), results)
     assert float(reference.mistakes(results).float().mean()) == pytest.approx(0.5, abs=0.01)
     assert bool(reference.mistakes(results_of([outputs + 100], targets)).all())
+
+
+def test_tau_is_refused_where_half_of_the_members_are_copies():
+    members = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
+    assert member_reference(members, None).tau > 0
+    members[1] = members[0]
+    with pytest.raises(UsageError, match="at least half of the members are copies"):
+        _ = member_reference(members, None).tau

@@ -129,3 +129,11 @@ def test_groups_do_not_overlap_and_the_rest_is_left_out():
     ensembles.add(torch.tensor([[0.0], [2.0], [10.0]]))
     ensembles.add(torch.tensor([[20.0], [99.0]]))
     assert seen == [[1.0], [15.0]]
+
+
+def test_targets_that_are_all_the_same_have_no_variance_to_explain():
+    predictions = torch.randn(3, 8, generator=torch.Generator().manual_seed(0))
+    same, others = (results_of([predictions], targets) for targets in (torch.full((8,), 0.5), torch.arange(8) / 8))
+    assert "r2" not in same.further
+    assert "r2" in others.further
+    assert same.scores.tolist() == [0, 0, 0]

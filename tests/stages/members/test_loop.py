@@ -139,3 +139,13 @@ def test_progress_rises_from_member_to_member(monkeypatch):
     assert shares == sorted(shares)
     assert shares[-1] == pytest.approx(1)
     assert {note.split(",")[0] for _, note in told} == {"member 0", "member 1", "member 2"}
+
+
+@pytest.mark.parametrize("poisoned", [True, False])
+def test_training_ends_in_the_epoch_in_which_all_members_diverged(monkeypatch: pytest.MonkeyPatch, poisoned: bool):
+    data = Train(DATA.inputs * (torch.nan if poisoned else 1.0), DATA.targets)
+    steps, loss = [], loop.loss
+    monkeypatch.setattr(loop, "loss", lambda *given: steps.append(1) or loss(*given))
+    rows = loop.train_members(network(), params(epochs=4), np.array([0]), 0, data, CTX)
+    assert len(steps) == (5 if poisoned else 20)
+    assert bool(torch.isfinite(rows).all()) is not poisoned

@@ -1,5 +1,6 @@
 """Members trained by a user's own function: seeds, shards, retries, and what it may return."""
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ from stages.context import Context
 from stages.errors import Diverged, DwfError, LayoutMismatch, UsageError
 from stages.params.zoo import ZooParams
 from stages.store.weights import Shards
-from stages.zoo import make_shard, shards
+from stages.zoo import make_shard, shards, zoo
 
 Function = Callable[..., Any]
 
@@ -124,6 +125,8 @@ def test_one_that_diverges_is_tried_again_from_another_seed(tmp_path: Path, use:
         (lambda m: m.state_dict() | {"more": torch.zeros(1)}, LayoutMismatch, "more"),
         (lambda m: m.state_dict() | {"1.bias": torch.zeros(4)}, LayoutMismatch, "1.bias"),
         (lambda m: m.state_dict() | {"1.bias": torch.zeros(3) / 0}, Diverged, "2 fallback seeds"),
+        (lambda m: {name: 1e20 * tensor for name, tensor in m.state_dict().items()}, Diverged, "mend zoo.recipe.train"),
+        (lambda m: {name: -0.0 * tensor for name, tensor in m.state_dict().items()}, UsageError, "draw from its seed"),
         (lambda m: m.nothing, DwfError, "member-00000: AttributeError: .*mend it"),
     ],
 )
@@ -134,3 +137,18 @@ def test_what_it_returns_is_checked(
     with pytest.raises(error, match=message) as caught:
         make_shard(params(), shards(params())[0], Context(tmp_path))
     assert "\n" not in str(caught.value)
+
+
+def test_members_of_different_shards_that_are_the_same_network_are_refused(
+    tmp_path: Path, use: Callable[[Function], None]
+):
+    seeds: list[int] = []
+
+    def first_and_third_alike(module: nn.Module, data: Any, seed: int, device: torch.device) -> dict[str, Any]:
+        seeds.append(seed)
+        alike = len(seeds) in (1, 3)
+        return {n: torch.zeros_like(t) if alike else t for n, t in module.state_dict().items()}
+
+    use(first_and_third_alike)
+    with pytest.raises(UsageError, match="member-00000 and member-00002 came out of training as the same network"):
+        zoo(params(), Context(tmp_path, Path(os.environ.get("DWF_DATA_ROOT", "data/0_raw"))))

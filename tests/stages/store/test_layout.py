@@ -112,3 +112,9 @@ def test_only_buffers_may_hold_the_negative_infinity_of_a_mask():
     rows[1, 0], rows[2, 0], rows[3, 0] = torch.nan, torch.inf, -torch.inf
     rows[4, 2], rows[5, 2], rows[6, 2] = torch.nan, torch.inf, -torch.inf
     assert Layout.of_module(module).finite(rows).tolist() == [True, False, False, False, False, False, True]
+
+
+def test_weights_whose_squares_overflow_make_no_network_that_can_be_used():
+    layout = Layout.of({"weight": torch.zeros(3)})
+    rows = torch.tensor([[1e18, -1e18, 0.0], [1e20, 0.0, 0.0], [1e-30, 0.0, 0.0], [torch.nan, 0.0, 0.0]])
+    assert layout.finite(rows).tolist() == [True, False, True, False]
