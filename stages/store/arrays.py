@@ -141,7 +141,7 @@ def open_group(path: Path, compared: bool = True) -> zarr.Group:
         group = zarr.open_group(SealedStore(path, artifact) if artifact else path, mode="r")
     except (FileNotFoundError, GroupNotFoundError) as error:
         raise NotComplete(f"{path}: no Zarr group here; run the stage that writes it") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Damaged(
             f"{path}: its metadata can't be read ({error}); delete the folder and run the stage again"
         ) from error

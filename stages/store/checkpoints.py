@@ -32,9 +32,9 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping, only keys()
             facts = (file.metadata() or {}).get("facts", "{}")
-    except (SafetensorError, OSError) as error:
-        raise Damaged(f"{path}: not a whole safetensors file ({error})") from error
-    return tensors, json.loads(facts)
+        return tensors, json.loads(facts)
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
+        raise Damaged(f"{path}: not a whole safetensors file of ours ({error})") from error
 
 
 def load_metadata(path: Path) -> dict[str, str]:

@@ -70,6 +70,8 @@ def read_manifest(path: Path) -> Manifest:
         text = (path / MANIFEST).read_bytes()
     except (FileNotFoundError, NotADirectoryError) as error:
         raise NotComplete(f"{path}: no finished artifact here (no {MANIFEST}); run the stage that writes it") from error
+    except OSError as error:  # a folder of that name, a looping link, a failing disk
+        raise NotComplete(f"{path / MANIFEST}: not readable ({error.strerror}); `dwf repair {path.name}`") from error
     return parse_manifest(path, text)
 
 
@@ -78,7 +80,7 @@ def parse_manifest(path: Path, text: bytes) -> Manifest:
     file, again = path / MANIFEST, f"`dwf repair {path.name}` makes the artifact anew"
     try:
         fields = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise NotComplete(f"{file}: not readable ({error}); {again}") from error
     version = fields.get("format_version") if isinstance(fields, dict) else None
     if version != FORMAT_VERSION:
