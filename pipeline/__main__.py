@@ -1,6 +1,7 @@
 """The entry point of `dwf` and `python -m pipeline`, where every error ends as one line and an exit code."""
 
 import atexit
+import logging
 import os
 import sys
 import threading
@@ -29,6 +30,7 @@ def run() -> int:
     sys.stdout, sys.stderr = _writable(sys.stdout), _writable(sys.stderr)
     warnings.showwarning = _one_line_each()
     threading.excepthook = _leave_disks_to_the_command
+    logging.raiseExceptions = False  # that a lost server takes no log is said once, by the command
     try:
         importable(Path.cwd())
         from pipeline.cli import app
