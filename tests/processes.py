@@ -17,7 +17,7 @@ import httpx
 from smoke import PROJECT, SMOKE
 
 from pipeline.dag import STAGES
-from pipeline.prefect.discovery import UpRecord, home_of
+from pipeline.prefect.discovery import UpRecord, auth_of, home_of
 from pipeline.prefect.server import MARK
 from stages.store.artifact import FOLDERS, MANIFEST, read_manifest
 
@@ -136,8 +136,9 @@ class Deployment(NamedTuple):
 
     def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
         """An answer of Prefect's API."""
-        method = "GET" if body is None else "POST"
-        return httpx.request(method, self.url + path, json=body, timeout=60).raise_for_status().json()
+        method, (user, _, password) = "GET" if body is None else "POST", auth_of(home_of(self.store)).partition(":")
+        answer = httpx.request(method, self.url + path, json=body, timeout=60, auth=(user, password))
+        return answer.raise_for_status().json()
 
     def start(self) -> None:
         """Start a run."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from smoke import SMOKE, Done, Dwf, run_smoke
 
-from pipeline import runner
+from pipeline import run_records, runner
 from pipeline.prefect import server
 from pipeline.prefect.server import embedded_server
 from stages.errors import DwfError
@@ -20,11 +20,11 @@ from stages.store import artifact
 def read_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stores that no lock can be made in; root may write to any folder, whatever its mode says."""
 
-    def refuse(path: object, *_: object, **__: object) -> None:
-        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+    def refuse(root: Path, *names: str) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), f"{root}: {names}")
 
-    for module in (artifact, runner):
-        monkeypatch.setattr(module, "FileLock", refuse)
+    for module in (artifact, run_records, runner):
+        monkeypatch.setattr(module, "lock", refuse)
 
 
 @pytest.mark.parametrize(
