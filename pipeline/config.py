@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from pathlib import Path
@@ -266,9 +267,17 @@ def _tags(model: type[BaseModel]) -> set[Any]:
     return {value for field in fields for value in get_args(field.annotation)}
 
 
+NOT_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufffe\uffff]")
+
+
 def flat_overrides(overrides: Mapping[str, Any]) -> list[str]:
     """`{"fit.steps": 500}` as `["fit.steps=500"]`."""
-    return [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in overrides.items()]  # JSON is YAML
+    return [f"{key}={_yaml(value)}" for key, value in overrides.items()]
+
+
+def _yaml(value: Any) -> str:
+    """A value as JSON, which is YAML but for characters that YAML refuses, or takes for the end of a line."""
+    return NOT_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))
 
 
 def keyed_overrides(overrides: Iterable[str]) -> dict[str, Any]:

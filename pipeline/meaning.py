@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 
 WORDING = ("stages.errors", "stages.progress", "stages.columns")
 """Modules whose functions and classes take nothing but words for people, and how to show what was measured."""
-UNKEYED = (*WORDING, "stages.context", "stages.reporting", "stages.trust")
+UNKEYED = (*WORDING, "stages.context", "stages.locks", "stages.memory", "stages.reporting", "stages.trust")
 """Modules and packages that can't change a stage's numbers."""
 SKIPPED = ("ctx", "kind", "type_comment")
 """Fields of the syntax tree that say nothing which the rest of it doesn't."""

@@ -1,4 +1,4 @@
-"""What a result comes from, beside its parameters: versions, the sources' commit, the device and the memory used."""
+"""Provenance of a result: versions, the sources' commit, the device, and the memory that was used."""
 
 import platform
 import resource

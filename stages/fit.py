@@ -19,7 +19,7 @@ from stages.flow.ode import integrate
 from stages.flow.spaces.base import save_space
 from stages.flow.velocity.base import build_velocity, cost_of
 from stages.flow_training.batches import Batch, Batches, prefetched
-from stages.flow_training.checkpoint import COLUMNS, TrainState, moving_average, write_table
+from stages.flow_training.checkpoint import COLUMNS, TrainState, is_whole, moving_average, write_table
 from stages.flow_training.compute import check_memory, free_memory, precision, threads
 from stages.flow_training.data import FlowData, flow_data
 from stages.flow_training.events import Events, events
@@ -101,7 +101,7 @@ class _Trainer:
     def train(self) -> TrainState:
         """From the start or the last checkpoint to the last step, or until the held-out loss has stopped falling."""
         state, p = self._initial(), self.params
-        if (self.ctx.out / CHECKPOINT).exists():
+        if is_whole(self.ctx.out / CHECKPOINT):
             state.load(self.ctx.out / CHECKPOINT, self.ctx.device)
         with events(self.ctx.out, state.step) as log:
             if not state.step:

@@ -16,10 +16,10 @@ def plan_table(planned: Sequence[Planned], found: Sequence[Estimate]) -> Table:
     by_stage = {estimate.stage: estimate for estimate in found}
     for step in planned:
         if step.ref:
-            table.add_row(step.stage, step.key, "reuse", "", str(step.path.parent), human_size(size_of(step.path)))
+            table.add_row(step.stage, step.key, "reuse", "", step.path.parent.name, human_size(size_of(step.path)))
         else:
             cells = _cells(by_stage.get(step.stage))
-            table.add_row(step.stage, step.key, "run", step.why, str(step.path.parent), *cells)
+            table.add_row(step.stage, step.key, "run", step.why, step.path.parent.name, *cells)
     return table
 
 

@@ -4,6 +4,7 @@ import csv
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from zipfile import BadZipFile, ZipFile
 
 import torch
 from torch import Tensor, nn
@@ -69,6 +70,15 @@ class TrainState:
         lowest = min(self.curves, key=lambda row: row[2])
         last = dict(zip(COLUMNS, self.curves[-1], strict=True))
         return {**last, "lowest_heldout_loss": lowest[2], "lowest_heldout_step": lowest[0]}
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a checkpoint is there and as it was written; torch compares no checksums when it reads one."""
+    try:
+        with ZipFile(path) as archive:
+            return archive.testzip() is None
+    except (OSError, BadZipFile, ValueError, NotImplementedError, EOFError):
+        return False
 
 
 def moving_average(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:

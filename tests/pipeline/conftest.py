@@ -31,7 +31,12 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             answer = httpx.post(f"{server.url}/{what}/filter", json=query, auth=(user, password))
             return answer.raise_for_status().json()
 
-        yield Served(store, server.url, ask)
+        from prefect.settings import PREFECT_API_AUTH_STRING, temporary_settings
+
+        with temporary_settings(
+            {PREFECT_API_AUTH_STRING: auth_of(home)}
+        ):  # if another test had imported Prefect before
+            yield Served(store, server.url, ask)
 
 
 @pytest.fixture

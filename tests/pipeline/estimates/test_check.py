@@ -107,7 +107,7 @@ def test_what_an_interrupted_run_has_written_is_not_needed_again(tmp_path: Path,
     st.sampled_from(
         ["zoo.members", "zoo.shard_size", "fit.batch", "fit.steps", "sample.networks", "zoo.recipe.epochs"]
     ),
-    st.integers(2, 10**400),
+    st.integers(2, 10**39),
 )
 def test_no_number_is_too_large_to_be_judged(tmp_path_factory: pytest.TempPathFactory, key: str, value: int):
     for estimate in of(tmp_path_factory.getbasetemp(), f"{key}={value}"):
