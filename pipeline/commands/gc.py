@@ -80,7 +80,9 @@ def leftovers_table(leftovers: "Sequence[Leftover]") -> "Table":
     from pipeline.console import age, human_size
 
     at = datetime.now(UTC)
-    table = Table("stage", "name", "experiment", "age", "size", "why", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for heading in ("stage", "name", "experiment", "age", "size", "why"):
+        table.add_column(heading, no_wrap=heading in ("stage", "name"))
     for x in leftovers:
         table.add_row(x.stage, x.path.name, x.experiment, age(x.created, at), human_size(x.size), x.why)
     return table

@@ -184,5 +184,5 @@ def _plan(
     planned = [step for step in every if step.stage in stages]
     found = [estimate for estimate in estimates(experiment, every) if estimate.stage in stages]
     todo = [step.stage for step in planned if step.ref is None]
-    terminal.say(plan_table(planned, found), *(["", summary(found)] if todo else []))
+    terminal.say(plan_table(planned, found), "", f"Below {experiment.store_root}.", *([summary(found)] if todo else []))
     terminal.give({"stages": plan_document(planned, found)}, todo)

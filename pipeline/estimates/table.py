@@ -11,15 +11,17 @@ from pipeline.runner import Planned
 
 
 def plan_table(planned: Sequence[Planned], found: Sequence[Estimate]) -> Table:
-    """Per stage its key, what would happen and why, where it lies, its size, and the memory and time it would take."""
-    table = Table("stage", "key", "", "why", "where", "size", "memory", "time", box=None, pad_edge=False)
+    """Per stage its key, what would happen and why, its size, and the memory and time that it would take."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("stage", "key", "", "why", "size", "memory", "time"):
+        table.add_column(heading, no_wrap=heading != "why")
     by_stage = {estimate.stage: estimate for estimate in found}
     for step in planned:
         if step.ref:
-            table.add_row(step.stage, step.key, "reuse", "", step.path.parent.name, human_size(size_of(step.path)))
+            table.add_row(step.stage, step.key, "reuse", "", human_size(size_of(step.path)))
         else:
             cells = _cells(by_stage.get(step.stage))
-            table.add_row(step.stage, step.key, "run", step.why, step.path.parent.name, *cells)
+            table.add_row(step.stage, step.key, "run", step.why, *cells)
     return table
 
 

@@ -31,11 +31,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             answer = httpx.post(f"{server.url}/{what}/filter", json=query, auth=(user, password))
             return answer.raise_for_status().json()
 
-        from prefect.settings import PREFECT_API_AUTH_STRING, temporary_settings
+        from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
-        with temporary_settings(
-            {PREFECT_API_AUTH_STRING: auth_of(home)}
-        ):  # if another test had imported Prefect before
+        with temporary_settings({PREFECT_API_AUTH_STRING: auth_of(home), PREFECT_API_URL: server.url}):
             yield Served(store, server.url, ask)
 
 
