@@ -14,8 +14,8 @@ from stages.store.sealed import Sealed
 class SealedStore(LocalStore):
     """The files of one store, read-only; a file that the manifest doesn't name isn't there.
 
-    A whole chunk is compared each time that it is read. A file of which a part is read, such as a shard, is read and
-    compared as a whole once.
+    Each is compared when it is read first; what is read again has the chunk's own checksum. A file of which a part is
+    read, such as a shard, is compared as a whole.
     """
 
     def __init__(self, root: Path, artifact: Sealed) -> None:
@@ -36,14 +36,15 @@ class SealedStore(LocalStore):
         path = self.root / key
         if self.artifact.name(path) not in self.artifact.manifest.files:
             return None
-        if byte_range is not None and key not in self.compared:
+        new = key not in self.compared
+        if new and byte_range is not None:
             self.artifact.compare(path)
-            self.compared.add(key)
         found = super().get_sync(key, prototype=prototype, byte_range=byte_range)
         if found is None:
             raise self.artifact.missing(path)
-        if byte_range is None:
+        if new and byte_range is None:
             self.artifact.check(path, found.as_buffer_like())
+        self.compared.add(key)
         return found
 
     async def get(
