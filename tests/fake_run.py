@@ -13,8 +13,9 @@ from pipeline.config import load
 from pipeline.prefect.launch import run_with_prefect
 from pipeline.runner import Runner
 from stages.errors import Diverged
-from stages.store.artifact import MANIFEST, Manifest, seal_of
+from stages.store.artifact import files_below
 from stages.store.files import FORMAT_VERSION
+from stages.store.manifest import MANIFEST, Manifest, facts_of, seal_of
 from stages.store.refs import Ref
 
 CONFIG = Path("conf/smoke.yaml")
@@ -43,10 +44,12 @@ def run(runner: Runner, stage: str, upstream: dict[str, Ref]) -> tuple[Ref, bool
 
 def leave_manifest(folder: Path, stage: str) -> None:
     """Say that the stage took 1.5 seconds and ended with a loss of 0.25."""
-    nothing = {name: {} for name in ("params", "upstream", "code", "versions", "files")}
+    nothing = {name: {} for name in ("params", "upstream", "code", "versions")}
     texts = dict.fromkeys(("experiment", "created", "device", "digest", "seal"), "")
     counts = {"format_version": FORMAT_VERSION, "threads": 1, "peak_memory_mb": 0, "seconds": 1.5}
-    fields = Manifest(stage=stage, key=stage, summary={"step": 50, "loss": 0.25}, **nothing, **texts, **counts)
+    files = {name: facts_of(path) for name, path in files_below(folder)}
+    made = {"stage": stage, "key": stage, "summary": {"step": 50, "loss": 0.25}, "files": files}
+    fields = Manifest(**made, **nothing, **texts, **counts)
     sealed = fields.model_copy(update={"seal": seal_of(json.loads(fields.model_dump_json()))})
     (folder / MANIFEST).write_text(sealed.model_dump_json())
 

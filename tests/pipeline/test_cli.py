@@ -125,7 +125,8 @@ def test_a_finished_run_is_reused_without_torch_or_prefect(finished: tuple[Path,
     assert "loaded set()" in out
 
 
-def test_plan_says_what_would_happen(dwf: Dwf, finished: tuple[Path, Done]):
+def test_plan_says_what_would_happen(dwf: Dwf, finished: tuple[Path, Done], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("COLUMNS", "160")
     out = dwf("plan", SMOKE, "--store", finished[0], "--set", "sample.networks=9")[1]
     assert [line.split()[2] for line in out.splitlines() if line.startswith(STAGES)] == ["reuse"] * 4 + ["run"] * 3
     assert "networks 8 -> 9" in out

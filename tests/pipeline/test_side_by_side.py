@@ -27,11 +27,6 @@ def records(undisturbed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     return home_of(folder / "store")
 
 
-@pytest.mark.slow
-def test_two_runs_in_a_fresh_store(undisturbed: Path, tmp_path: Path) -> None:
-    at_once(2, tmp_path / "store", undisturbed)
-
-
 @pytest.mark.survey
 @pytest.mark.parametrize("again", range(ROUNDS))
 @pytest.mark.parametrize("runs", [2, 10])
