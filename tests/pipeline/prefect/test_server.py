@@ -3,17 +3,20 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import fake_run
 import pytest
 from fake_run import CONFIG, Lines, Served, fake
+from processes import wait_until
 
 from pipeline.config import load
 from pipeline.prefect import server
@@ -222,3 +225,35 @@ def _runs_ours(pid: int) -> bool:
         return MARK.encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except FileNotFoundError:
         return False
+
+
+SLOW_TO_START = """
+import sys, time
+from pipeline.prefect import server
+
+async def app(scope, receive, send):
+    await receive()
+    with open("starts", "a", buffering=1) as file:
+        file.write("begin ")
+        file.flush()
+        time.sleep(0.5)
+        file.write("end ")
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+
+server._api = lambda: app
+server._serve_api(int(sys.argv[1]))
+"""
+
+
+def test_servers_of_one_store_start_one_after_the_other(tmp_path: Path) -> None:
+    """Prefect makes the tables of a new database without a lock: of two that did so at once, one failed."""
+    with ExitStack() as stack:
+        for listener in (stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(2)):
+            descriptor = listener.fileno()
+            command = [sys.executable, "-c", SLOW_TO_START, str(descriptor)]
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, cwd=tmp_path, pass_fds=[descriptor])
+            stack.enter_context(process)
+            stack.callback(process.kill)
+        wait_until(lambda: (tmp_path / "starts").exists() and (tmp_path / "starts").read_text().count("end") == 2)
+    assert (tmp_path / "starts").read_text() == "begin end begin end "
