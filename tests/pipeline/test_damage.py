@@ -116,7 +116,7 @@ def test_no_damage_out_of_200_per_setting_gets_into_the_next_artifact(attack, re
     found = outcomes(attack, 200, seed=1)
     record_property("outcomes", dict(found))
     print(dict(found))  # noqa: T201 - the survey's figure
-    assert found["refused"] > 50
+    assert found["refused"] >= 10
     assert found["healed"] > 20
 
 
