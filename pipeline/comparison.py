@@ -15,7 +15,8 @@ from pipeline.runner import Runner
 from stages.errors import NotComplete, UsageError
 from stages.reporting.summary import FILE as SUMMARY
 from stages.reporting.summary import read_summary
-from stages.store.artifact import artifact_path, find, read_latest, read_manifest
+from stages.store.artifact import artifact_path, find, read_latest
+from stages.store.manifest import read_manifest
 
 
 @dataclass(frozen=True)

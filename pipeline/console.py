@@ -72,11 +72,6 @@ def human_time(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
-def size_of(folder: Path) -> int:
-    """The bytes of all files below a folder."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
 def human_size(size: float) -> str:
     """A size in bytes with its unit, such as 1.2 MB."""
     for unit in ("B", "kB", "MB", "GB", "TB", "PB"):

@@ -1,14 +1,14 @@
 """Artifacts of a store, finished or not, as `dwf ls` lists them."""
 
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.artifact_names import keys
 from stages.errors import NotComplete
-from stages.store.artifact import FOLDERS, artifact_path, find, read_latest, read_manifest
+from stages.store.artifact import FOLDERS, artifact_path, find, read_latest
+from stages.store.files import size_on_disk
+from stages.store.manifest import read_manifest
 
 UNNAMED = ""
 """Stands for the experiment of what has no readable manifest."""
@@ -60,18 +60,6 @@ def _half_done(root: Path, stages: Sequence[str]) -> Iterator[Listed]:
     for stage in stages:
         for path in sorted((root / FOLDERS[stage]).glob("*.partial")):
             yield Listed(stage, path.stem, path, UNNAMED, None, size_on_disk(path), False, "half done")
-
-
-def size_on_disk(path: Path) -> int:
-    """The bytes of a file, or of all files below a folder, some of which may come and go meanwhile."""
-    if not path.is_dir():
-        return path.lstat().st_size
-    total = 0
-    for folder, _, names in os.walk(path):
-        for name in names:
-            with suppress(FileNotFoundError):
-                total += Path(folder, name).lstat().st_size
-    return total
 
 
 def sizes(artifacts: Sequence[Listed]) -> dict[str, int]:

@@ -6,7 +6,8 @@ from typing import Any
 from pipeline.config import Experiment
 from pipeline.keys import KEY_FORMAT, differences, sources
 from stages.errors import NotComplete
-from stages.store.artifact import last_artifact, read_manifest, work_path
+from stages.store.artifact import last_artifact, work_path
+from stages.store.manifest import read_manifest
 
 MAX_NAMED = 6
 """Changed files that a plan names."""

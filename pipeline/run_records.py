@@ -16,8 +16,9 @@ from pipeline.configurations import importable
 from pipeline.keys import own_folders
 from stages.errors import UsageError
 from stages.locks import acquired, drop, files, lock
-from stages.store.artifact import now, seal_of
+from stages.store.artifact import now
 from stages.store.files import flush_one, replacing
+from stages.store.manifest import seal_of
 
 RUNS = ".runs"
 """Folder of the records below a store's root."""

@@ -22,15 +22,7 @@ from pipeline.run_records import RecordedRun, recorded
 from stages.content_hashes import MEMORY, remembered_in
 from stages.errors import DwfError, Interrupted, NotComplete
 from stages.locks import lock
-from stages.store.artifact import (
-    artifact_path,
-    building,
-    find,
-    note_latest,
-    now,
-    publish,
-    work_path,
-)
+from stages.store.artifact import artifact_path, building, find, note_latest, now, publish, work_path
 from stages.store.files import FORMAT_VERSION
 from stages.store.refs import Ref
 from stages.trust import trusting

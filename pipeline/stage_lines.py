@@ -11,7 +11,7 @@ from rich.text import Text
 
 from pipeline.dag import STAGES
 from pipeline.stage_progress import StageProgress, State, clock
-from stages.store.artifact import read_manifest
+from stages.store.manifest import read_manifest
 from stages.store.refs import Ref
 
 SILENCE_SECONDS = 8.0

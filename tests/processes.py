@@ -19,7 +19,8 @@ from smoke import PROJECT, SMOKE
 from pipeline.dag import STAGES
 from pipeline.prefect.discovery import UpRecord, auth_of, home_of
 from pipeline.prefect.server import MARK
-from stages.store.artifact import FOLDERS, MANIFEST, read_manifest
+from stages.store.artifact import FOLDERS
+from stages.store.manifest import MANIFEST, read_manifest
 
 PATIENCE = 600.0
 """Seconds that anything may take while ten runs share two cores."""

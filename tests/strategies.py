@@ -16,10 +16,11 @@ from torch.func import functional_call
 from stages.nets.registry import build
 from stages.params.network import MLP, Network
 from stages.store.arrays import create_array, create_group, finish
-from stages.store.artifact import Manifest, artifact_path, building, publish
+from stages.store.artifact import artifact_path, building, publish
 from stages.store.chunks import ChunkPlan
 from stages.store.files import FORMAT_VERSION
 from stages.store.layout import Layout
+from stages.store.manifest import Manifest
 from stages.store.refs import Ref
 from stages.store.weights import write_weights
 from stages.symmetry.table import Axis, Group, Symmetry

@@ -18,7 +18,8 @@ from stages.fit import fit
 from stages.params.fit import FitParams
 from stages.reporting.plots import PLOTS
 from stages.reporting.summary import read_summary
-from stages.store.artifact import FOLDERS, read_manifest
+from stages.store.artifact import FOLDERS
+from stages.store.manifest import read_manifest
 from stages.store.refs import Ref
 from stages.store.verify import verify
 

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from stages.store.artifact import Manifest, artifact_path, building, publish
+from stages.store.artifact import artifact_path, building, publish
 from stages.store.files import FORMAT_VERSION
+from stages.store.manifest import Manifest
 
 
 def make_tiny(

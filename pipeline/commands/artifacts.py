@@ -1,5 +1,6 @@
 """`dwf ls`, `dwf show`, `dwf verify` and `dwf export`: what lies in the store."""
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -75,18 +76,30 @@ def verify(
     path = resolve(artifact, store_root(store))
     with terminal.busy(f"reading {path}"):
         manifests = require_sound_lineage(path) if deep else {path: require_sound(path)}
-    for manifest in manifests.values():
-        size, count = sum(facts.size for facts in manifest.files.values()), len(manifest.files)
-        about = f"{count} files, {human_size(size)}, sound; digest {manifest.digest}"
-        terminal.say(f"{manifest.stage} {manifest.key}: {about}")
-    documents = [_sound(path, manifest) for path, manifest in manifests.items()]
-    terminal.give({**documents[-1], "lineage": documents[:-1]} if deep else documents[-1])
+    *lineage, found = [_sound(path, manifest) for path, manifest in manifests.items()]
+    for part in (*lineage, found):
+        about = f"{part.files} files, {human_size(part.size)}, sound; digest {part.digest}"
+        terminal.say(f"{part.stage} {part.key}: {about}")
+    terminal.give(replace(found, lineage=tuple(lineage)))
 
 
-def _sound(path: Path, manifest: "Manifest") -> dict[str, object]:
-    size, count = sum(facts.size for facts in manifest.files.values()), len(manifest.files)
-    facts = {"stage": manifest.stage, "key": manifest.key, "path": path, "files": count, "size": size}
-    return facts | {"sound": True, "digest": manifest.digest}
+@dataclass(frozen=True)
+class Sound:
+    """An artifact in which nothing is wrong and, if that was asked for, those that it was made from."""
+
+    stage: str
+    key: str
+    path: Path
+    files: int
+    size: int
+    digest: str
+    sound: bool = True
+    lineage: tuple["Sound", ...] = ()
+
+
+def _sound(path: Path, manifest: "Manifest") -> Sound:
+    size = sum(facts.size for facts in manifest.files.values())
+    return Sound(manifest.stage, manifest.key, path, len(manifest.files), size, manifest.digest)
 
 
 @command

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from pipeline.config import Experiment
-from pipeline.console import human_size, size_of
+from pipeline.console import human_size
 from pipeline.estimates import needs, times
 from pipeline.estimates.needs import Need
 from pipeline.estimates.scale import Scale, scale_of
@@ -16,6 +16,7 @@ from pipeline.runner import Planned
 from stages.errors import UsageError
 from stages.memory import available_memory
 from stages.store.artifact import work_path
+from stages.store.files import size_on_disk
 
 ROUGH = 2
 """Estimates of memory may be that many times too high: what may fit after all isn't refused."""
@@ -55,7 +56,7 @@ def estimates(experiment: Experiment, planned: Sequence[Planned]) -> list[Estima
     scale = scale_of(experiment, planned) if todo else None
     if scale is None:
         return []
-    return [Estimate(step.stage, scale, size_of(work_path(root, step.stage, step.key))) for step in todo]
+    return [Estimate(step.stage, scale, size_on_disk(work_path(root, step.stage, step.key))) for step in todo]
 
 
 def check(found: Sequence[Estimate], store: Path, *, force: bool = False) -> list[str]:

@@ -15,7 +15,7 @@ from stages.params.dataset import Images, Table, Texts
 from stages.params.fit import FitParams, NeuronTokens, Pca, TokenVelocity
 from stages.params.sample import SampleParams
 from stages.params.zoo import ZooParams
-from stages.store.artifact import read_manifest
+from stages.store.manifest import read_manifest
 
 EXAMPLES = {
     "iris": (105, 45),

@@ -5,9 +5,10 @@ from typing import Any
 
 from rich.table import Table
 
-from pipeline.console import human_size, human_time, size_of
+from pipeline.console import human_size, human_time
 from pipeline.estimates.check import Estimate
 from pipeline.runner import Planned
+from stages.store.files import size_on_disk
 
 
 def plan_table(planned: Sequence[Planned], found: Sequence[Estimate]) -> Table:
@@ -18,7 +19,7 @@ def plan_table(planned: Sequence[Planned], found: Sequence[Estimate]) -> Table:
     by_stage = {estimate.stage: estimate for estimate in found}
     for step in planned:
         if step.ref:
-            table.add_row(step.stage, step.key, "reuse", "", human_size(size_of(step.path)))
+            table.add_row(step.stage, step.key, "reuse", "", human_size(size_on_disk(step.path)))
         else:
             cells = _cells(by_stage.get(step.stage))
             table.add_row(step.stage, step.key, "run", step.why, *cells)
@@ -57,7 +58,7 @@ def plan_document(planned: Sequence[Planned], found: Sequence[Estimate]) -> list
             "reuse": step.ref is not None,
             "why": None if step.ref else step.why,
             "path": step.path,
-            "size": size_of(step.path) if step.ref else None,
+            "size": size_on_disk(step.path) if step.ref else None,
             "estimate": _numbers(by_stage[step.stage]) if step.stage in by_stage else None,
         }
         for step in planned

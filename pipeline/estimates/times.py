@@ -16,7 +16,8 @@ from stages.errors import DwfError
 from stages.params.base import Params
 from stages.params.sample import SampleParams
 from stages.params.zoo import Recipe, ZooParams
-from stages.store.artifact import FOLDERS, MANIFEST, Manifest, artifact_path, read_manifest
+from stages.store.artifact import FOLDERS, artifact_path
+from stages.store.manifest import MANIFEST, Manifest, read_manifest
 from stages.store.refs import Ref
 
 START = {"zoo": 2.0, "canonicalize": 0.5, "pack": 0.2, "fit": 0.5, "sample": 0.2, "evaluate": 4.0, "report": 4.0}

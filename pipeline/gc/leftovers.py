@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.gc.reached import Keys
-from pipeline.listing import Listed, size_on_disk
+from pipeline.listing import Listed
 from pipeline.run_records import RUNS
 from stages.store.artifact import EARLIER_FOLDERS, FOLDERS
+from stages.store.files import size_on_disk
 
 TRASH = ".trash"
 """Suffix of what is being deleted: nobody takes it for an artifact, and what a kill leaves the next gc deletes."""

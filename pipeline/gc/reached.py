@@ -14,7 +14,8 @@ from pipeline.runner import Runner
 from pipeline.sweep.points import points_of
 from pipeline.sweep.spec import read_sweep
 from stages.errors import DwfError, NotComplete
-from stages.store.artifact import artifact_path, last_artifact, read_manifest
+from stages.store.artifact import artifact_path, last_artifact
+from stages.store.manifest import read_manifest
 
 Keys = set[tuple[str, str]]
 """Stage and key of each of some artifacts."""

@@ -31,7 +31,7 @@ from stages.params.evaluate import EvaluateParams
 from stages.reporting.sentences import answer_text
 from stages.reporting.tables import sets_table
 from stages.scores import score_name
-from stages.store.artifact import read_manifest
+from stages.store.manifest import read_manifest
 from stages.store.weights import Weights, write_weights
 from stages.trust import trusting
 

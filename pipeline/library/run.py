@@ -18,7 +18,7 @@ from stages.errors import DwfError, UsageError
 from stages.evaluation.figures import Figures, read_figures
 from stages.params.sample import SampleParams
 from stages.reporting.summary import ReportSummary, read_summary
-from stages.store.artifact import read_manifest
+from stages.store.manifest import read_manifest
 from stages.store.refs import Ref
 from stages.trust import trusting
 

@@ -17,7 +17,7 @@ from pipeline.library.experiment import Config, experiment
 from pipeline.library.run import Run
 from pipeline.runner import Runner, Watch, run_directly
 from pipeline.stage_lines import StageLines
-from stages.store.artifact import read_manifest
+from stages.store.manifest import read_manifest
 from stages.store.refs import Ref
 from stages.trust import trusting
 

@@ -7,7 +7,7 @@ from prefect import get_run_logger
 from stages.errors import DwfError
 from stages.reporting.lineage import StageFacts
 from stages.reporting.summary import ReportSummary
-from stages.store.artifact import read_manifest
+from stages.store.manifest import read_manifest
 from stages.store.refs import Ref
 
 

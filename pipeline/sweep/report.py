@@ -22,8 +22,9 @@ from pipeline.sweep.run import Results
 from pipeline.sweep.spec import Sweep, short_names
 from stages.evaluation.figures import Figures, json_of, read_figures
 from stages.reporting.sweep_results import PointResults, SweepResults, columns, measured, rows, value_text
-from stages.store.artifact import artifact_path, building, find, note_latest, now, publish, read_manifest
+from stages.store.artifact import artifact_path, building, find, note_latest, now, publish
 from stages.store.files import FORMAT_VERSION, write_json
+from stages.store.manifest import read_manifest
 
 STAGE = "sweep"
 

@@ -17,8 +17,8 @@ from stages.nets.registry import assign, build
 from stages.params.dataset import Dataset, dataset_from
 from stages.params.network import Network
 from stages.params.own_data import OwnDataset
-from stages.store.artifact import Manifest, read_manifest
 from stages.store.checkpoints import save_tensors
+from stages.store.manifest import Manifest, read_manifest
 from stages.store.weights import Shards, Weights
 
 

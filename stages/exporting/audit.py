@@ -9,7 +9,8 @@ from stages.evaluation.figures import Figures, read_figures
 from stages.evaluation.metrics.novelty import distance_in_tau
 from stages.evaluation.metrics.performance import loss, score
 from stages.store.arrays import open_group, read
-from stages.store.artifact import FOLDERS, MANIFEST, Manifest, read_manifest
+from stages.store.artifact import FOLDERS
+from stages.store.manifest import MANIFEST, Manifest, read_manifest
 
 OWN = {"test_score": score, "test_loss": loss, "distance_in_tau": distance_in_tau}
 """A network's own figures in an evaluation; test scores come from nowhere else."""

@@ -11,7 +11,8 @@ from typing import Any
 import yaml
 
 from stages.errors import NotComplete
-from stages.store.artifact import FOLDERS, Manifest, now, read_manifest
+from stages.store.artifact import FOLDERS, now
+from stages.store.manifest import Manifest, read_manifest
 
 PHRASES = (
     "{networks:,} networks",

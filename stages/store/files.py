@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -61,3 +61,13 @@ def write_json(path: Path, value: Any) -> None:
     """Write a value whole or not at all. Raises ValueError on NaN and infinity, which JSON doesn't have."""
     with replacing(path) as partial:
         partial.write_text(json.dumps(value, indent=1, allow_nan=False))
+
+
+def size_on_disk(path: Path) -> int:
+    """The bytes of a file, or of all files below a folder; of what isn't there, or goes meanwhile, none."""
+    below = (Path(folder, name) for folder, _, names in os.walk(path) for name in names)
+    total = 0
+    for file in below if path.is_dir() else [path]:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            total += file.lstat().st_size
+    return total

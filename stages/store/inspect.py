@@ -11,7 +11,8 @@ import zarr
 
 from stages.errors import Damaged, NotComplete, shortened
 from stages.store.arrays import arrays_of, open_group
-from stages.store.artifact import Manifest, read_manifest
+from stages.store.files import size_on_disk
+from stages.store.manifest import Manifest, read_manifest
 
 SAMPLE = 2**24
 """Number of values per array, from its start, that statistics are taken of."""
@@ -117,16 +118,12 @@ def _store_facts(path: Path) -> StoreFacts:
     attributes = {name: value for name, value in sorted(group.attrs.items()) if name != "layout"}
     try:
         arrays = [_array_facts(name, array) for name, array in arrays_of(group)]
-        return StoreFacts(path, _size_on_disk(path), attributes, arrays)
+        return StoreFacts(path, size_on_disk(path), attributes, arrays)
     except BROKEN as error:
         raise Damaged(
             f"{path}: its arrays can't be read ({type(error).__name__}: {error}); copy it anew, or run the stage that "
             "writes it again"
         ) from error
-
-
-def _size_on_disk(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 def _array_facts(name: str, array: zarr.Array) -> ArrayFacts:

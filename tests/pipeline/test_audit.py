@@ -16,7 +16,7 @@ from stages.errors import UsageError
 from stages.evaluation.figures import read_figures
 from stages.reporting.lineage import run_of
 from stages.reporting.page import write_page
-from stages.store.artifact import read_manifest
+from stages.store.manifest import read_manifest
 
 STAGES = ["zoo", "canonicalize", "pack", "sample", "evaluate", "report"]
 

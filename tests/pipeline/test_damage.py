@@ -11,7 +11,7 @@ import pytest
 from smoke import Done, run_smoke
 
 from stages.errors import DwfError
-from stages.store.artifact import MANIFEST
+from stages.store.manifest import MANIFEST
 
 DAMAGES: dict[str, Callable[[bytes, bytes, random.Random], bytes | None]] = {
     "flipped bit": lambda whole, other, draw: flipped(whole, draw),

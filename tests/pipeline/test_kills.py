@@ -31,7 +31,8 @@ from processes import (
 from smoke import SMOKE
 
 from pipeline.dag import STAGES
-from stages.store.artifact import FOLDERS, read_manifest
+from stages.store.artifact import FOLDERS
+from stages.store.manifest import read_manifest
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 KILLS, SEED = int(os.environ.get("KILLS", "200")), os.environ.get("SEED", "0")

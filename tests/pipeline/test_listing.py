@@ -6,7 +6,8 @@ from smoke import Done
 
 from pipeline.dag import STAGES
 from pipeline.listing import UNNAMED, by_experiment, listing
-from stages.store.artifact import FOLDERS, MANIFEST, note_latest
+from stages.store.artifact import FOLDERS, note_latest
+from stages.store.manifest import MANIFEST
 
 
 def test_every_artifact_is_listed_in_the_order_of_the_dag(finished: tuple[Path, Done]):

@@ -12,8 +12,7 @@ from pipeline.repair import Repair, find_stage, runner_of
 from pipeline.run_records import RUNS
 from pipeline.runner import Runner
 from stages.errors import DwfError, UsageError
-from stages.store.artifact import MANIFEST
-from stages.store.manifest import seal_of
+from stages.store.manifest import MANIFEST, seal_of
 
 
 @pytest.fixture(scope="module")

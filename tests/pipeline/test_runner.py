@@ -15,7 +15,8 @@ from pipeline.config import load
 from pipeline.dag import STAGES, dag
 from pipeline.runner import Runner, run_directly
 from stages.errors import DwfError, Interrupted, NotComplete
-from stages.store.artifact import FOLDERS, Manifest, find, read_manifest
+from stages.store.artifact import FOLDERS, find
+from stages.store.manifest import Manifest, read_manifest
 from stages.store.refs import Ref
 
 MANY = ["sample.networks=8000", "sample.steps=1"]

@@ -14,7 +14,7 @@ from pipeline.dag import STAGES
 from pipeline.stage_lines import NARROW, SILENCE_SECONDS, WIDE, StageLines, row
 from pipeline.stage_progress import StageProgress, State
 from pipeline.stage_progress import clock as clock_of
-from stages.store.artifact import read_manifest
+from stages.store.manifest import read_manifest
 
 
 class Clock:

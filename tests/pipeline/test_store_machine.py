@@ -37,7 +37,8 @@ from pipeline.repair import Repair, Repaired, find_stage, runner_of
 from pipeline.runner import Runner, run_directly
 from stages.errors import Damaged, DwfError, NotComplete
 from stages.store import artifact as artifact_module
-from stages.store.artifact import MANIFEST, artifact_path, find, work_path
+from stages.store.artifact import artifact_path, find, work_path
+from stages.store.manifest import MANIFEST
 from stages.store.refs import Ref
 from stages.store.verify import require_sound
 
@@ -274,8 +275,10 @@ class StoreMachine(RuleBasedStateMachine):
             file.write_bytes(harmed[:-1] if how == "truncate" else harmed)
         if how != "flip":
             self.forget({item})
-        if how in ("flip", "manifest"):
-            (self.damaged if how == "flip" else self.unreadable).add(item)
+        if how == "flip":
+            self.damaged ^= {item}  # flipped twice, a bit is what it was
+        if how == "manifest":
+            self.unreadable.add(item)
 
     @precondition(lambda self: self.damaged | self.unreadable)
     @rule(data=st.data())

@@ -20,7 +20,7 @@ from stages.params.evaluate import FineTune, Transfer
 from stages.params.zoo import Recipe
 from stages.sampling.completion import Completion
 from stages.seeds import generator, seed_of
-from stages.store.artifact import read_manifest
+from stages.store.manifest import read_manifest
 from stages.store.refs import Ref
 
 Load = Callable[[Dataset], tuple[Train, Test]]

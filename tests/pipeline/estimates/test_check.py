@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from smoke import SMOKE, Done, Dwf
 
 from pipeline.config import load
-from pipeline.console import size_of
 from pipeline.estimates import check as module
 from pipeline.estimates.check import Estimate, check, estimates
 from pipeline.runner import Runner
 from stages.errors import UsageError
 from stages.store.artifact import FOLDERS
+from stages.store.files import size_on_disk
 
 Usage = namedtuple("Usage", "total used free")
 GB = 10**9
@@ -37,7 +37,7 @@ def of(store: Path, *overrides: str) -> list[Estimate]:
 def test_a_smoke_run_takes_about_as_much_disk_as_estimated(finished: tuple[Path, Done], tmp_path: Path):
     for estimate in of(tmp_path):
         if estimate.stage != "report":  # it has no pictures here
-            taken = size_of(finished[0] / FOLDERS[estimate.stage])
+            taken = size_on_disk(finished[0] / FOLDERS[estimate.stage])
             assert taken / 3 < estimate.disk.size < 3 * taken, estimate.stage
 
 

@@ -9,7 +9,8 @@ from pipeline.config import load
 from pipeline.estimates.check import estimates
 from pipeline.estimates.times import Seconds
 from pipeline.runner import Runner
-from stages.store.artifact import FOLDERS, read_manifest
+from stages.store.artifact import FOLDERS
+from stages.store.manifest import read_manifest
 
 
 def times(store: Path, *overrides: str) -> dict[str, Seconds]:

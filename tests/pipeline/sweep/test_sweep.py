@@ -16,7 +16,8 @@ from pipeline.sweep.run import Results, run_points, workers
 from pipeline.sweep.spec import read_sweep
 from stages.evaluation.figures import json_of, read_figures
 from stages.reporting.sweep_results import SweepResults
-from stages.store.artifact import find, read_manifest
+from stages.store.artifact import find
+from stages.store.manifest import read_manifest
 from stages.store.verify import require_sound
 
 AXES = ["sample.seed=0,1"]

@@ -12,18 +12,8 @@ from strategies import ARTIFACT_ROWS, make_artifact
 
 from stages.errors import DwfError, NotComplete
 from stages.store import artifact as module
-from stages.store.artifact import (
-    FOLDERS,
-    MANIFEST,
-    artifact_path,
-    building,
-    find,
-    note_latest,
-    publish,
-    read_latest,
-    read_manifest,
-    work_path,
-)
+from stages.store.artifact import FOLDERS, artifact_path, building, find, note_latest, publish, read_latest, work_path
+from stages.store.manifest import MANIFEST, read_manifest
 
 CHUNK = "weights.zarr/weights/c/0/0"
 

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from strategies import make_artifact
 
 from stages.errors import Damaged, NotComplete
-from stages.store.artifact import MANIFEST, artifact_path
+from stages.store.artifact import artifact_path
+from stages.store.manifest import MANIFEST
 from stages.store.verify import require_sound, verify
 
 CHUNK, OTHER = "weights.zarr/weights/c/0/0", "weights.zarr/weights/c/1/0"
